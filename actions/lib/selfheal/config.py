@@ -1,0 +1,143 @@
+"""The pack's configuration, read by dotted key.
+
+Defaults live in config.schema.yaml alone. StackStorm merges them before it starts an action, so the
+schema is parsed here only when a value is missing (a hand-made configuration). An asked-for key
+that the schema does not know is our defect and says so. Sections that name external systems hold
+named targets, or one written flat.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional
+
+from selfheal.exceptions import ConfigError
+
+SCHEMA_PATH = Path(__file__).resolve().parents[3] / "config.schema.yaml"
+DEFAULT_TARGET = "default"
+_SECRET_NAME = re.compile(r"(^|_)(password|token|api_key|secret|secrets)$")
+_NOT_TARGETS = ("headers",)  # maps inside a section that are settings, not named targets
+_MISSING = object()
+
+
+def load_schema(path: Path = SCHEMA_PATH) -> Dict[str, Any]:
+    """config.schema.yaml as a dict: key -> JSON-schema-like description. Raises ConfigError when
+    unreadable.
+    """
+    import yaml
+
+    try:
+        with open(str(path), encoding="utf-8") as source:
+            return dict(yaml.load(source, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ConfigError(
+            "cannot read the configuration's schema %s: %s" % (path, error)
+        ) from error
+
+
+def _at(values: Any, parts: List[str]) -> Any:
+    for part in parts:
+        if not isinstance(values, Mapping) or part not in values:
+            return _MISSING
+        values = values[part]
+    return values
+
+
+class Config:
+    """Settings of one process. `values` is what the platform hands over: the configuration, secrets
+    in clear.
+    """
+
+    def __init__(
+        self, values: Optional[Mapping[str, Any]] = None, schema_path: Path = SCHEMA_PATH
+    ) -> None:
+        self.values: Dict[str, Any] = dict(values or {})
+        self._schema_path = schema_path
+        self._schema: Optional[Dict[str, Any]] = None
+
+    @property
+    def schema(self) -> Dict[str, Any]:
+        if self._schema is None:
+            self._schema = load_schema(self._schema_path)
+        return self._schema
+
+    def get(self, key: str) -> Any:
+        """The value at dotted `key`, or the schema's default (None when it has none). Unknown key:
+        ConfigError.
+        """
+        found = _at(self.values, key.split("."))
+        return self._default(key) if found is _MISSING or found is None else found
+
+    def number(self, key: str) -> float:
+        """The value at `key` as a number. Raises ConfigError naming the key when it is none."""
+        value = self.get(key)
+        if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+            raise ConfigError("%s must be a number, not %r" % (key, value))
+        try:
+            return float(value)
+        except ValueError:
+            raise ConfigError("%s must be a number, not %r" % (key, value)) from None
+
+    def targets(self, section: str) -> Dict[str, Dict[str, Any]]:
+        """The named targets of an external system: {name: settings}, empty when it is off.
+
+        A target is on when it has a `url`. Settings written flat in the section are the target
+        `default`, and what the named ones fall back to. Raises ConfigError when the section or a
+        target is not a map.
+        """
+        value = self.get(section) or {}
+        if not isinstance(value, Mapping):
+            raise ConfigError("%s must be a map of settings, not %r" % (section, value))
+        named = {k: v for k, v in value.items() if isinstance(v, Mapping) and k not in _NOT_TARGETS}
+        flat = {key: item for key, item in value.items() if key not in named}
+        url = flat.pop("url", None)
+        if url:
+            named[DEFAULT_TARGET] = {"url": url, **named.get(DEFAULT_TARGET, {})}
+        return {
+            str(name): {**flat, **settings}
+            for name, settings in named.items()
+            if settings.get("url")
+        }
+
+    def target_for(self, section: str, cluster: Optional[str]) -> Optional[Dict[str, Any]]:
+        """The target named as the cluster is, else `default`, else the only one, else None."""
+        targets = self.targets(section)
+        if cluster and cluster in targets:
+            return targets[cluster]
+        if DEFAULT_TARGET in targets:
+            return targets[DEFAULT_TARGET]
+        return next(iter(targets.values())) if len(targets) == 1 else None
+
+    def secrets(self) -> List[str]:
+        """Every secret value in the configuration, known by the names that secrets have."""
+        found: List[str] = []
+        _collect_secrets(self.values, False, found)
+        return found
+
+    def _default(self, key: str) -> Any:
+        described: Any = self.schema
+        parts = key.split(".")
+        for position, part in enumerate(parts):
+            properties = described if position == 0 else described.get("properties", {})
+            if part not in properties:
+                raise ConfigError(
+                    "no setting %r in %s (asked by the pack itself)" % (key, self._schema_path.name)
+                )
+            described = properties[part]
+        return described.get("default")
+
+
+def _collect_secrets(value: Any, is_secret: bool, found: List[str]) -> None:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            _collect_secrets(item, is_secret or bool(_SECRET_NAME.search(str(key))), found)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            _collect_secrets(item, is_secret, found)
+    elif isinstance(value, str):
+        if is_secret and value:
+            found.append(value)
+        in_url = re.match(r"[a-z+]+://[^/:@\s]*:([^/@\s]+)@", value)
+        if in_url:
+            found.append(in_url.group(1))

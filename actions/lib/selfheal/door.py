@@ -1,0 +1,87 @@
+"""The one way in from StackStorm: builds the context, calls a library function, and makes its
+outcome plain.
+
+Whatever happens inside, the platform gets `(bool, plain JSON)`: failures typed, secrets scrubbed,
+text neutralised, size capped. `actions/run.py` is the only caller in production.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import traceback
+from typing import Any, Dict, Mapping, Optional, Tuple
+
+from selfheal.config import Config
+from selfheal.context import Context
+from selfheal.exceptions import SelfhealError
+from selfheal.text import cap, neutralise, scrub, truncate
+
+ROOT = "selfheal."
+MAX_RESULT_CHARACTERS = 512 * 1024
+_MAX_ERROR_CHARACTERS = 4000
+# What a result is cut to, the mildest that fits: (characters of a string, entries of a list or
+# map).
+_CAPS = ((64 * 1024, 2000), (4000, 500), (1000, 100), (200, 20), (50, 5))
+
+
+def call(
+    function: str,
+    parameters: Mapping[str, Any],
+    *,
+    config: Optional[Mapping[str, Any]] = None,
+    logger: Optional[logging.Logger] = None,
+    context: Optional[Context] = None,
+) -> Tuple[bool, Dict[str, Any]]:
+    """Call `function` ("selfheal.<room>.<module>.<name>") with `parameters` and return (succeeded,
+    result).
+
+    Never raises. A failure's result is {"error_type", "error", "retryable"}.
+    """
+    ctx = context or Context(Config(config), log=logger)
+    try:
+        result = _resolve(function)(ctx, **parameters)
+        if not isinstance(result, dict):
+            raise TypeError("%s returned %s, not a dict" % (function, type(result).__name__))
+        return True, presentable(result, ctx.config)
+    except SelfhealError as error:
+        return False, _failure(type(error).__name__, str(error), error.retryable, ctx.config)
+    except (
+        Exception
+    ) as error:  # a defect of ours: say so, keep the traceback in the execution's stderr
+        ctx.log.error("%s", scrub(traceback.format_exc(), ctx.config.secrets()))
+        message = "%s failed unexpectedly (%s: %s); the traceback is in this execution's stderr" % (
+            function,
+            type(error).__name__,
+            error,
+        )
+        return False, _failure("InternalError", message, False, ctx.config)
+    finally:
+        ctx.close()
+
+
+def presentable(result: Dict[str, Any], config: Config) -> Dict[str, Any]:
+    """`result` fit for StackStorm's database and for people's eyes."""
+    clean = neutralise(scrub(json.loads(json.dumps(result)), config.secrets()))
+    for max_string, max_items in _CAPS:
+        if len(json.dumps(clean)) <= MAX_RESULT_CHARACTERS:
+            return dict(clean)
+        clean = dict(cap(clean, max_string, max_items), truncated=True)
+    return {"truncated": True, "keys": sorted(clean)[:100]}
+
+
+def _resolve(function: str) -> Any:
+    if not function.startswith(ROOT):
+        raise ValueError("%r is not a function of this pack" % function)
+    module_name, _, name = function.rpartition(".")
+    return getattr(importlib.import_module(module_name), name)
+
+
+def _failure(error_type: str, message: str, retryable: bool, config: Config) -> Dict[str, Any]:
+    clean = neutralise(scrub(message, config.secrets()))
+    return {
+        "error_type": error_type,
+        "error": truncate(clean, _MAX_ERROR_CHARACTERS),
+        "retryable": retryable,
+    }

@@ -1,0 +1,1 @@
+"""May we: locks, so that one response runs per incident and one remedy per target."""

@@ -1,0 +1,8 @@
+"""The store: everything that must outlive a process, in SQLite or PostgreSQL, behind the same plain
+SQL.
+"""
+
+from selfheal.store.engine import Row, Store, dump, load
+from selfheal.store.opening import open_store
+
+__all__ = ["Row", "Store", "dump", "load", "open_store"]

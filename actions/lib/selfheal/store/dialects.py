@@ -1,0 +1,167 @@
+"""The two databases the pack speaks, and all that differs between them.
+
+SQL is written once, with `?` for values. A dialect connects, translates placeholders, begins a
+transaction that excludes the others it must exclude, and turns the driver's errors into StoreError.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from pathlib import Path
+from typing import Any, Dict
+
+from selfheal.exceptions import ConfigError, StoreError
+from selfheal.store.files import prepare_database_file
+from selfheal.text import without_credentials
+
+BUSY_TIMEOUT_S = 15.0
+CONNECT_TIMEOUT_S = 5
+
+
+class Sqlite:
+    """One file, WAL mode, full synchronisation: what was committed is on disk."""
+
+    name = "sqlite"
+    driver_error = sqlite3.Error
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.shown_url = "sqlite:///%s" % path
+
+    def connect(self) -> Any:
+        is_new = prepare_database_file(Path(self.path)) if self.path != ":memory:" else False
+        try:
+            connection = sqlite3.connect(
+                self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            )
+            if is_new:
+                connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            return connection
+        except sqlite3.Error as error:
+            raise self.explain(error) from error
+
+    @staticmethod
+    def sql(statement: str) -> str:
+        return statement
+
+    @staticmethod
+    def begin(cursor: Any, _purpose: str) -> None:
+        cursor.execute("BEGIN IMMEDIATE")  # one writer at a time, so any purpose is excluded
+
+    @staticmethod
+    def table_exists(cursor: Any, table: str) -> bool:
+        cursor.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?", (table,))
+        return cursor.fetchone() is not None
+
+    def explain(self, error: Exception) -> StoreError:
+        text = str(error)
+        if "locked" in text or "busy" in text:
+            return StoreError(
+                "the database %s stayed locked for %d s by another process; try again"
+                % (self.path, BUSY_TIMEOUT_S),
+                retryable=True,
+            )
+        if "full" in text:
+            return StoreError("the disk under %s is full: free space, then run again" % self.path)
+        if "unable to open" in text or "readonly" in text:
+            return StoreError(
+                "cannot open %s (%s): check database.url and that this user may write there"
+                % (self.path, text)
+            )
+        return StoreError("the database %s failed: %s" % (self.path, text))
+
+    @staticmethod
+    def is_duplicate(error: Exception) -> bool:
+        return isinstance(error, sqlite3.IntegrityError)
+
+
+class Postgresql:
+    """A PostgreSQL server (12 or later), through psycopg2."""
+
+    name = "postgresql"
+
+    def __init__(self, url: str, password: str = "") -> None:
+        try:
+            import psycopg2
+        except ImportError as error:
+            raise ConfigError(
+                "database.url names PostgreSQL but psycopg2 is not installed here (%s): "
+                "run `st2 pack install` again, or pip install psycopg2-binary" % error
+            ) from error
+        self._psycopg2 = psycopg2
+        self.driver_error = psycopg2.Error
+        self._url = url
+        self._password = password
+        self.shown_url = without_credentials(url)
+
+    def connect(self) -> Any:
+        options: Dict[str, Any] = {
+            "connect_timeout": CONNECT_TIMEOUT_S,
+            "application_name": "selfheal",
+        }
+        if self._password:
+            options["password"] = self._password
+        try:
+            connection = self._psycopg2.connect(self._url, **options)
+            connection.autocommit = True
+            return connection
+        except (self._psycopg2.Error, ValueError) as error:
+            raise self.explain(error) from error
+
+    @staticmethod
+    def sql(statement: str) -> str:
+        return statement.replace("?", "%s")
+
+    @staticmethod
+    def begin(cursor: Any, purpose: str) -> None:
+        cursor.execute("BEGIN")
+        if purpose:
+            # Readers of a purpose wait for each other as they would under SQLite's single writer.
+            cursor.execute(
+                "SELECT pg_advisory_xact_lock(%s)", (zlib.crc32(purpose.encode("utf-8")),)
+            )
+
+    @staticmethod
+    def table_exists(cursor: Any, table: str) -> bool:
+        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", (table,))
+        return bool(cursor.fetchone()[0])
+
+    def explain(self, error: Exception) -> StoreError:
+        text = " ".join(str(error).split())
+        code = getattr(error, "pgcode", None)
+        if code is None:
+            return StoreError(
+                "cannot reach the database %s (database.url): %s; check the address, the "
+                "credentials and that the server runs" % (self.shown_url, text),
+                retryable=True,
+            )
+        return StoreError(
+            "the database %s failed (%s): %s" % (self.shown_url, code, text),
+            retryable=code[:2] in ("40", "53", "55", "57", "08"),
+        )
+
+    def is_duplicate(self, error: Exception) -> bool:
+        return isinstance(error, self._psycopg2.IntegrityError)
+
+
+def dialect_for(url: str, password: str = "") -> Any:
+    """The dialect that `url` names: sqlite:////absolute/path, sqlite:///:memory:, postgresql://...
+    Raises ConfigError.
+    """
+    scheme, separator, rest = url.partition("://")
+    if separator and scheme == "sqlite" and rest.startswith("/") and rest.strip("/"):
+        path = rest[1:]
+        if path == ":memory:" or path.startswith("/"):
+            return Sqlite(path)
+        raise ConfigError(
+            "database.url %r is a relative path: each process would open its own file; "
+            "write sqlite://// and the absolute path" % url
+        )
+    if separator and scheme in ("postgresql", "postgres"):
+        return Postgresql(url, password)
+    raise ConfigError(
+        "database.url %r is neither sqlite:////absolute/path nor postgresql://user@host/name"
+        % (without_credentials(url))
+    )

@@ -1,0 +1,122 @@
+"""Text from outside, made harmless: what people see, what StackStorm stores, what a terminal
+prints.
+
+StackStorm and Orquesta evaluate `{{ }}` and `<% %>` wherever they find them, data included.
+`neutralise` parts each such marker with a WORD JOINER (U+2060), which no evaluator matches and no
+reader sees, and makes control characters visible. The store keeps the original; only copies for
+people pass here.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Iterable, List
+
+WORD_JOINER = "\u2060"
+HIDDEN = "********"
+_MAX_DEPTH = 40
+
+_MARKER = re.compile(r"\{(?=[{%#])|[}%#](?=\})|<(?=%)|%(?=>)")
+# C0 but tab and newline, DEL, C1, the bidirectional overrides that disguise text, and lone
+# surrogates
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def _visible(match: "re.Match[str]") -> str:
+    code = ord(match.group())
+    if code < 0x20:
+        return chr(0x2400 + code)  # the block "Control Pictures": ESC becomes one visible sign
+    return "\u2421" if code == 0x7F else "\ufffd"
+
+
+def printable(text: str) -> str:
+    """`text` with control characters shown instead of acted on; safe for a terminal and for any
+    UTF-8 store.
+    """
+    return _UNPRINTABLE.sub(_visible, text)
+
+
+def _neutral_string(text: str) -> str:
+    return _MARKER.sub(lambda found: found.group() + WORD_JOINER, printable(text))
+
+
+def neutralise(value: Any, _depth: int = 0) -> Any:
+    """A copy of plain JSON `value` in which no string, key included, is an expression to StackStorm
+    or to a terminal.
+
+    Doing it twice changes nothing. Below 40 levels of nesting the rest is replaced by an ellipsis.
+    """
+    if isinstance(value, str):
+        return _neutral_string(value)
+    if isinstance(value, dict):
+        if _depth >= _MAX_DEPTH:
+            return "…"
+        return {
+            _neutral_string(key if isinstance(key, str) else str(key)): neutralise(item, _depth + 1)
+            for key, item in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [neutralise(item, _depth + 1) for item in value] if _depth < _MAX_DEPTH else "…"
+    return value
+
+
+def truncate(text: str, limit: int) -> str:
+    """`text` in at most `limit` characters, the cut marked with how much is gone."""
+    if len(text) <= limit:
+        return text
+    mark = "… [+%d characters]" % (len(text) - limit)
+    return text[: max(0, limit - len(mark))] + mark
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    """`text` on one line of at most `limit` characters, for titles and tables."""
+    return truncate(" ".join(printable(text).split()), limit)
+
+
+def without_credentials(url: str) -> str:
+    """`url` as it may be shown: user information and key-like query values hidden."""
+    url = re.sub(r"//[^/@\s]*@", "//***@", url)
+    return re.sub(r"(?i)([?&][^=&]*(?:key|token|password|secret)[^=&]*=)[^&\s]*", r"\1***", url)
+
+
+def scrub(value: Any, secrets: Iterable[str]) -> Any:
+    """A copy of plain JSON `value` in which each of `secrets` is replaced by asterisks, keys
+    included.
+    """
+    needles = sorted({secret for secret in secrets if len(secret) >= 4}, key=len, reverse=True)
+    return _scrubbed(value, needles) if needles else value
+
+
+def _scrubbed(value: Any, needles: List[str]) -> Any:
+    if isinstance(value, str):
+        for needle in needles:
+            value = value.replace(needle, HIDDEN)
+        return value
+    if isinstance(value, dict):
+        return {_scrubbed(key, needles): _scrubbed(item, needles) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_scrubbed(item, needles) for item in value]
+    return value
+
+
+def cap(value: Any, max_string: int, max_items: int) -> Any:
+    """A copy of plain JSON `value` with long strings cut and long lists and maps shortened, each
+    cut marked.
+    """
+    if isinstance(value, str):
+        return truncate(value, max_string)
+    if isinstance(value, (list, tuple)):
+        kept = [cap(item, max_string, max_items) for item in value[:max_items]]
+        return (
+            kept + ["… [+%d items]" % (len(value) - max_items)] if len(value) > max_items else kept
+        )
+    if isinstance(value, dict):
+        pairs = list(value.items())
+        short = {
+            truncate(str(key), 200): cap(item, max_string, max_items)
+            for key, item in pairs[:max_items]
+        }
+        if len(pairs) > max_items:
+            short["…"] = "[+%d items]" % (len(pairs) - max_items)
+        return short
+    return value
