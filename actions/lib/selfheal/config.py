@@ -69,6 +69,11 @@ class Config:
         found = _at(self.values, key.split("."))
         return self._default(key) if found is _MISSING or found is None else found
 
+    def optional(self, key: str) -> Any:
+        """The value at dotted `key` as the platform handed it over, or None; the schema is not read."""
+        found = _at(self.values, key.split("."))
+        return None if found is _MISSING else found
+
     def number(self, key: str) -> float:
         """The value at `key` as a number. Raises ConfigError naming the key when it is none."""
         value = self.get(key)

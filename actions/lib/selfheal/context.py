@@ -65,7 +65,7 @@ class Context:
 
             self._store = open_store(
                 str(self.config.get("database.url")),
-                str(self.config.get("database.password") or ""),
+                str(self.config.optional("database.password") or ""),
                 now=self.clock.now,
             )
         return self._store

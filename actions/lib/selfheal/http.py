@@ -102,6 +102,8 @@ class HttpClient:
             message = urllib.request.Request(url, data=body, headers=all_headers, method=method)
             with self._open(urllib.request.build_opener(*handlers), message, timeout_s) as answer:
                 content = answer.read(self.max_body_bytes + 1)
+                if len(content) <= self.max_body_bytes:
+                    content += answer.read()  # raises when the end is missing
                 found = {key.lower(): value for key, value in answer.headers.items()}
                 status = int(answer.status)
         except urllib.error.URLError as error:

@@ -125,7 +125,12 @@ class Postgresql:
 
     @staticmethod
     def table_exists(cursor: Any, table: str) -> bool:
-        cursor.execute("SELECT to_regclass(%s) IS NOT NULL", (table,))
+        # Not to_regclass: it asks a cache that may say no after waiting for another's migration.
+        cursor.execute(
+            "SELECT EXISTS (SELECT 1 FROM pg_class "
+            "WHERE relname = %s AND pg_table_is_visible(oid))",
+            (table,),
+        )
         return bool(cursor.fetchone()[0])
 
     def explain(self, error: Exception) -> StoreError:

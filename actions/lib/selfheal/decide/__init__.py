@@ -1,0 +1,1 @@
+"""What to do about it: one pure function from facts to a strategy with its reasons."""

@@ -1,0 +1,3 @@
+"""What is wrong and what could help: is the signal still there, which runbook fits, how it went
+before.
+"""

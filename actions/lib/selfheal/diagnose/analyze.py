@@ -1,0 +1,104 @@
+"""What is wrong and what could help: is the signal still there, which runbook fits, what experience
+says of it.
+
+Reads only. What it found, and what it could not find out, is its evidence; a system that does not
+answer is noted and stops nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
+
+from selfheal.diagnose import history
+from selfheal.exceptions import ConfigError, ExternalError
+from selfheal.remedy import catalogue, match, plan
+from selfheal.text import one_line
+from selfheal.verify import alert
+
+if TYPE_CHECKING:
+    from selfheal.context import Context
+    from selfheal.incidents.model import Incident
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What was found. `is_gone` is only true when the source itself was asked and can be believed.
+    """
+
+    is_gone: bool
+    plan: Optional[Dict[str, Any]]
+    summary: str
+    evidence: Tuple[Dict[str, str], ...]
+    times_seen: int
+    considered: Tuple[Tuple[str, str], ...]
+    broken: Tuple[str, ...]
+
+    def as_dict(self) -> Dict[str, Any]:
+        """As the incident's row holds it."""
+        return {
+            "summary": self.summary,
+            "evidence": list(self.evidence),
+            "times_seen": self.times_seen,
+            "considered": [
+                {"runbook": name, "finding": finding} for name, finding in self.considered
+            ],
+            "broken_runbooks": list(self.broken),
+        }
+
+
+def analyze(ctx: Context, incident: Incident) -> Analysis:
+    """Look at the incident from all sides. Raises StoreError, and ConfigError for the
+    settings of runbooks."""
+    evidence: List[Dict[str, str]] = []
+    is_gone = _signal_is_gone(ctx, incident, evidence)
+    seen = history.times_seen(ctx.store, incident)
+    evidence.append(
+        _finding(
+            "history",
+            "%d other incidents of this cause in the last %d days" % (seen, history.WINDOW_DAYS),
+        )
+    )
+    known = catalogue.load(catalogue.search_paths(ctx.config))
+    found = match.find(known.runbooks, incident)
+    chosen, summary = None, "no runbook fits"
+    if found.runbook is not None:
+        past = history.experience(ctx.store, incident, "%s:%s" % (plan.REMEDY, found.runbook.name))
+        chosen = plan.build(
+            found.runbook, incident, history.adjusted(found.runbook.confidence, past)
+        )
+        words = history.in_words(found.runbook.confidence, past)
+        evidence.append(_finding("experience", words))
+        summary = "runbook %s fits: %d steps, %s, %s" % (
+            found.runbook.name,
+            len(found.runbook.steps),
+            found.runbook.risk,
+            words,
+        )
+    evidence += [_finding("runbook %s" % name, finding) for name, finding in found.considered]
+    evidence += [_finding("broken runbook", one_line(broken.error, 500)) for broken in known.broken]
+    return Analysis(
+        is_gone,
+        chosen,
+        summary,
+        tuple(evidence),
+        seen,
+        found.considered,
+        tuple(broken.path for broken in known.broken),
+    )
+
+
+def _signal_is_gone(ctx: Context, incident: Incident, evidence: List[Dict[str, str]]) -> bool:
+    asked = alert.describe(ctx, incident)
+    try:
+        state = alert.state(ctx, incident)
+        is_gone = not state.is_firing and alert.is_believable(ctx, incident)
+    except (ConfigError, ExternalError) as error:
+        evidence.append(_finding(asked, "could not be asked: %s" % one_line(str(error), 300)))
+        return False
+    evidence.append(_finding(asked, state.answer))
+    return is_gone
+
+
+def _finding(what: str, found: str) -> Dict[str, str]:
+    return {"what": what, "found": found}

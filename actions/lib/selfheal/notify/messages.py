@@ -1,0 +1,379 @@
+"""What a message says: written for somebody who was asleep a minute ago.
+
+First what is wrong and why it was handed over, then what was already tried and what was not, then
+the evidence and where to look. Pure functions of what they are given; text from outside stays as it
+came, cut to a length and kept on one line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Sequence
+
+from selfheal.notify.outbox import iso
+from selfheal.text import cap, one_line, truncate
+
+if TYPE_CHECKING:
+    from selfheal.incidents.model import Incident
+
+MAX_TEXT = 12000
+TIMELINE_TAIL = 15
+BY_HAND = ""
+STORM = (
+    "alert_storm"  # the subject of a failure that is none: more work than may be started at once
+)
+
+# reason: (why it comes to a person, what to do first)
+REASONS: Dict[str, Sequence[str]] = {
+    "analysis_failed": (
+        "The analysis of the incident failed, so nothing was decided and nothing was touched.",
+        "Look at the alert yourself; the timeline below says why the analysis failed.",
+    ),
+    "strategy": (
+        "selfheal decided not to act by itself; its reasons are below.",
+        "Decide what to do. If the plan below is right, carry it out or run automated_remediation.",
+    ),
+    "approval_failed": (
+        "The plan needs a person's approval, but the question could not be asked.",
+        "Read the plan below and carry it out yourself if it is right.",
+    ),
+    "rejected": (
+        "Somebody answered no to the plan, so nothing was touched.",
+        "Find another way; the rejected plan is below.",
+    ),
+    "expired": (
+        (
+            "Nobody answered the question whether to carry out the plan in time, so nothing was "
+            "touched."
+        ),
+        "Read the plan below and carry it out yourself if it is right.",
+    ),
+    "refused": (
+        (
+            "The remediation was refused before it began: a rule, a lock or a changed runbook "
+            "forbids it."
+        ),
+        "Read the refusal in the timeline below; act yourself if it is safe.",
+    ),
+    "not_resolved": (
+        (
+            "The remediation ran, but the signal did not become healthy; what could be undone was "
+            "undone."
+        ),
+        "Look deeper: the usual fix is not enough this time.",
+    ),
+    "undo_failed": (
+        (
+            "The remediation did not help, and undoing it failed in part: the system may be half "
+            "changed."
+        ),
+        "First check the steps below that were not undone.",
+    ),
+    "remediation_failed": (
+        "The remediation failed or did not come to its end.",
+        "Check in which state the steps below left the system.",
+    ),
+    "ticket_failed": (
+        "The incident was to become a ticket, but the ticket could not be written.",
+        "Take it as if it were the ticket.",
+    ),
+    "observe_failed": (
+        "The incident was only to be recorded, but recording it failed.",
+        "Usually nothing urgent; check the store with check_config.",
+    ),
+    "close_failed": (
+        "The incident should have been closed, but closing it failed.",
+        "Check that the alert is gone, then close it with close_incident.",
+    ),
+    "workflow_failed": (
+        "The response to the incident failed or was cut off before its end.",
+        "Check in which state the steps below left the system.",
+    ),
+    "attempts_used": (
+        "All automatic responses that this incident may get are used up (resolver.max_retries).",
+        "Look deeper: it comes back or its responses die.",
+    ),
+    "storm": (
+        "More alerts came in at once than are responded to at a time.",
+        "Look for one common cause before treating single alerts.",
+    ),
+    BY_HAND: (
+        "Somebody escalated it by hand.",
+        "Ask in your team who did; the timeline below has what is known.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Account:
+    """All that a message tells about one incident: the incident and rows of the store, JSON columns
+    parsed.
+    """
+
+    incident: Incident
+    executions: Sequence[Mapping[str, Any]] = ()
+    not_undone: Sequence[Mapping[str, Any]] = ()
+    timeline: Sequence[Mapping[str, Any]] = ()
+
+
+def why(reason: str) -> str:
+    """The reason in words."""
+    return REASONS[reason][0] if reason in REASONS else "Reason given: %s" % one_line(reason, 200)
+
+
+def escalation(account: Account, reason: str) -> Dict[str, Any]:
+    """The payload that hands an incident to the on-call engineer for `reason` (a key of REASONS, or
+    free words).
+    """
+    first = REASONS[reason][1] if reason in REASONS else REASONS[BY_HAND][1]
+    return _payload(account, {"reason": reason or "manual", "why": why(reason), "first": first})
+
+
+def ticket(account: Account) -> Dict[str, Any]:
+    """The payload of a ticket: not urgent, but somebody should carry out or refuse the plan."""
+    return _payload(
+        account,
+        {
+            "reason": "manual",
+            "why": "selfheal did not act by itself; this is for office hours.",
+            "first": "Carry out the plan below if it is right; close the incident with "
+            "close_incident when done.",
+        },
+    )
+
+
+def failure(subject: str, status: str, execution_id: str = "") -> Dict[str, Any]:
+    """The payload that tells of a failed part of the pack itself, no incident being named."""
+    title = "selfheal: %s: %s" % (one_line(subject, 200), one_line(status, 200) or "failed")
+    lines = [title, *REASONS["storm"], ""] if subject == STORM else [title, ""]
+    if execution_id:
+        lines += ["Execution: st2 execution get %s" % one_line(execution_id, 80)]
+    lines += [
+        "Check the pack: st2 run selfheal.check_config",
+        "Open incidents: st2 run selfheal.incident_list",
+    ]
+    return {
+        "title": title,
+        "severity": "error",
+        "subject": one_line(subject, 200),
+        "status": one_line(status, 200),
+        "execution_id": one_line(execution_id, 80),
+        "text": "\n".join(lines),
+    }
+
+
+def unrecorded(incident_id: str, reason: str, problem: str) -> Dict[str, Any]:
+    """The payload of an escalation that the store could not take."""
+    title = "[unknown severity] incident %s needs a person" % one_line(incident_id, 80)
+    lines = [
+        title,
+        why(reason),
+        "",
+        "selfheal's own database failed, so nothing more can be told and nothing was "
+        "recorded: %s" % one_line(problem, 500),
+        "",
+        "Do first: look at the alert in Alertmanager yourself, and mend the database (st2 run "
+        "selfheal.check_config). When it is back, selfheal takes the incident up again.",
+    ]
+    return {
+        "title": title,
+        "severity": "error",
+        "reason": reason or "manual",
+        "why": why(reason),
+        "incident": {"id": incident_id},
+        "recorded": False,
+        "text": "\n".join(lines),
+    }
+
+
+def _payload(account: Account, reason: Mapping[str, str]) -> Dict[str, Any]:
+    incident = account.incident
+    return {
+        "title": "[%s] %s" % (incident.severity, one_line(incident.title)),
+        "severity": incident.severity,
+        "reason": reason["reason"],
+        "why": reason["why"],
+        "first": reason["first"],
+        "incident": _incident(incident),
+        "reasons": [one_line(str(item), 300) for item in incident.reasons or []],
+        "tried": [_execution(row) for row in account.executions],
+        "not_undone": [_undo(row) for row in account.not_undone],
+        "plan": cap(incident.plan, 2000, 50),
+        "evidence": evidence(incident),
+        "timeline": [_entry(row) for row in account.timeline[-TIMELINE_TAIL:]],
+        "links": links(incident),
+        "text": truncate("\n".join(_text(account, reason)), MAX_TEXT),
+    }
+
+
+def _incident(incident: Incident) -> Dict[str, Any]:
+    scope = {
+        name: getattr(incident, name)
+        for name in ("cluster", "namespace", "workload", "instance", "service")
+    }
+    return {
+        "id": incident.id,
+        "title": one_line(incident.title),
+        "severity": incident.severity,
+        "alert_type": incident.alert_type,
+        "source": incident.source,
+        "status": incident.status,
+        "dry_run": incident.dry_run,
+        "alert_count": incident.alert_count,
+        "attempts": incident.attempts,
+        "reopened": incident.reopened,
+        "opened_at": iso(incident.opened_at),
+        "last_seen_at": iso(incident.last_seen_at),
+        "scope": {name: value for name, value in scope.items() if value},
+        "labels": cap(incident.labels, 500, 50),
+        "annotations": cap(incident.annotations, 2000, 30),
+    }
+
+
+def links(incident: Incident) -> Dict[str, str]:
+    """Where to look: {"alert", "runbook", "dashboard"}, those that the alert names."""
+    notes = incident.annotations
+    found = {
+        "alert": incident.signal.get("generator_url"),
+        "runbook": notes.get("runbook_url") or notes.get("runbook"),
+        "dashboard": notes.get("dashboard_url") or notes.get("dashboard"),
+    }
+    return {name: one_line(str(url), 1000) for name, url in found.items() if url}
+
+
+def evidence(incident: Incident) -> List[str]:
+    """What the analysis found, one line each."""
+    items = (incident.analysis or {}).get("evidence") or []
+    return [_evidence_line(item) for item in list(items)[:20]]
+
+
+def _evidence_line(item: Any) -> str:
+    if isinstance(item, Mapping):
+        return one_line("; ".join("%s: %s" % (k, v) for k, v in item.items()), 500)
+    return one_line(str(item), 500)
+
+
+def _execution(row: Mapping[str, Any]) -> Dict[str, Any]:
+    outcome = row.get("outcome")
+    steps = outcome.get("steps") if isinstance(outcome, Mapping) else None
+    return {
+        "remedy": row["remedy"],
+        "risk": row["risk"],
+        "status": row["status"],
+        "dry_run": bool(row["dry_run"]),
+        "at": iso(row["started_at"]),
+        "steps": cap([dict(step) for step in steps or [] if isinstance(step, Mapping)], 300, 30),
+    }
+
+
+def _undo(row: Mapping[str, Any]) -> Dict[str, Any]:
+    return {
+        "step": one_line(str(row["step"])),
+        "status": row["status"],
+        "outcome": cap(row.get("outcome"), 300, 10),
+    }
+
+
+def _entry(row: Mapping[str, Any]) -> Dict[str, Any]:
+    return {
+        "at": iso(row["at"]),
+        "kind": row["kind"],
+        "message": one_line(str(row["message"]), 500),
+    }
+
+
+def _text(account: Account, reason: Mapping[str, str]) -> List[str]:
+    incident = account.incident
+    lines = [
+        "[%s] %s" % (incident.severity, one_line(incident.title)),
+        reason["why"],
+        "Do first: %s" % reason["first"],
+        "",
+        _where(incident),
+    ]
+    lines += _section(
+        "Why not by itself:", [one_line(str(item), 300) for item in incident.reasons or []]
+    )
+    lines += _section("Tried so far:", [_tried(row) for row in account.executions] or ["nothing"])
+    lines += _section(
+        "NOT UNDONE, check these first:",
+        ["%s (%s)" % (one_line(str(row["step"])), row["status"]) for row in account.not_undone],
+    )
+    lines += _section("Plan:", _plan(incident))
+    lines += _section(
+        "Known:",
+        [
+            "%s: %s" % (name, one_line(str(incident.annotations[name]), 500))
+            for name in ("summary", "description", "message")
+            if incident.annotations.get(name)
+        ] +
+        evidence(incident),
+    )
+    lines += _section(
+        "Timeline (UTC):",
+        [
+            "%s %s: %s" % (iso(row["at"])[11:19], row["kind"], one_line(str(row["message"]), 300))
+            for row in account.timeline[-TIMELINE_TAIL:]
+        ],
+    )
+    lines += _section("Links:", ["%s: %s" % pair for pair in sorted(links(incident).items())])
+    return lines + [
+        "",
+        "All of it: st2 run selfheal.incident_timeline incident_id=%s" % incident.id,
+    ]
+
+
+def _section(heading: str, items: Sequence[str]) -> List[str]:
+    return ["", heading, *("  - %s" % item for item in items)] if items else []
+
+
+def _where(incident: Incident) -> str:
+    scope = [
+        "%s %s" % (name, one_line(str(getattr(incident, name)), 100))
+        for name in ("cluster", "namespace", "workload", "instance", "service")
+        if getattr(incident, name)
+    ]
+    again = ", reopened %d times" % incident.reopened if incident.reopened else ""
+    return "Incident %s, open since %s, %d alert%s%s. %s" % (
+        incident.id,
+        iso(incident.opened_at),
+        incident.alert_count,
+        "" if incident.alert_count == 1 else "s",
+        again,
+        ", ".join(scope),
+    )
+
+
+def _tried(row: Mapping[str, Any]) -> str:
+    done = _execution(row)
+    steps = ", ".join(
+        "%s %s" % (one_line(str(step.get("name")), 80), step.get("status"))
+        for step in done["steps"]
+    )
+    return "%s (%s)%s at %s: %s%s" % (
+        one_line(str(done["remedy"]), 150),
+        done["risk"],
+        ", dry run" if done["dry_run"] else "",
+        done["at"][11:19],
+        done["status"],
+        "; steps: %s" % steps if steps else "",
+    )
+
+
+def _plan(incident: Incident) -> List[str]:
+    plan = incident.plan
+    if not plan:
+        return ["none: no runbook matches this alert"]
+    steps = [step for step in plan.get("steps") or [] if isinstance(step, Mapping)]
+    return [
+        "%s %s (risk %s, confidence %s)" %
+        (
+            plan.get("remedy"),
+            one_line(str(plan.get("runbook") or ""), 100),
+            plan.get("risk"),
+            plan.get("confidence"),
+        )
+    ] + [
+        "step %d: %s (%s)" % (number, one_line(str(step.get("name")), 100), step.get("kind"))
+        for number, step in enumerate(steps, 1)
+    ]

@@ -1,0 +1,253 @@
+"""The outbox: each message is stored first, then sent to `notify.webhook` until the receiver has
+taken it.
+
+A message is sent at least once: when a process dies between sending and marking, it goes out again
+with the same `Idempotency-Key` (the message's id), by which a receiver can drop the second. Two
+workers never send one message at the same time: whoever sends moves its next attempt into the
+future by one UPDATE first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple
+
+from selfheal.exceptions import ExternalError, SelfhealError
+from selfheal.ids import new_id
+from selfheal.store import Row, Store, dump, load
+from selfheal.text import one_line, scrub
+
+if TYPE_CHECKING:
+    from selfheal.context import Context
+
+PENDING = "pending"
+SENT = "sent"
+NO_DESTINATION = "no_destination"  # an outcome of `deliver`; in the table the message stays pending
+CHANNEL = "webhook"
+
+LEASE_S = 300.0  # a sender that has not come back by then is dead, and its message unsent
+FIRST_RETRY_S = 30.0
+LONGEST_RETRY_S = 900.0
+MANY_ATTEMPTS = 10  # after these the timeline says so, and one attempt an hour remains
+HOURLY_S = 3600.0
+BATCH = 50
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What became of one message: `status` is sent, pending (another attempt follows) or
+    no_destination.
+
+    `tried` says whether this call sent it; `error` is why it did not arrive.
+    """
+
+    id: str
+    kind: str
+    incident_id: str
+    status: str
+    attempts: int
+    tried: bool
+    error: str = ""
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether it has failed so often that people should be told."""
+        return self.status == PENDING and self.attempts >= MANY_ATTEMPTS
+
+
+def post(
+    store: Store, kind: str, incident_id: Optional[str], dedupe_key: str, payload: Dict[str, Any]
+) -> str:
+    """Put one message into the outbox and return its id; the id of the first when `dedupe_key` is
+    there already.
+
+    `kind` is escalation, ticket or failure. `payload` becomes the body of the request. Sends
+    nothing yet.
+    """
+    now = store.now()
+    row = {
+        "id": new_id("msg", now),
+        "incident_id": incident_id or None,
+        "kind": kind,
+        "channel": CHANNEL,
+        "dedupe_key": dedupe_key,
+        "payload": dump(payload),
+        "status": PENDING,
+        "attempts": 0,
+        "created_at": now,
+        "next_attempt_at": now,
+    }
+    store.insert("outbox", row, "ON CONFLICT (dedupe_key) DO NOTHING")
+    return find(store, dedupe_key)
+
+
+def find(store: Store, dedupe_key: str) -> str:
+    """The id of the message with that key, or an empty string."""
+    return str(store.value("SELECT id FROM outbox WHERE dedupe_key = ?", (dedupe_key,)) or "")
+
+
+def is_delivered(store: Store, outbox_id: str) -> bool:
+    """Whether the receiver has taken the message."""
+    return bool(store.value("SELECT status FROM outbox WHERE id = ?", (outbox_id,)) == SENT)
+
+
+def pending_count(store: Store) -> int:
+    """How many messages wait to be sent."""
+    return int(store.value("SELECT COUNT(*) FROM outbox WHERE status = ?", (PENDING,)) or 0)
+
+
+def is_configured(ctx: Context) -> bool:
+    """Whether there is a destination to send to."""
+    return bool(ctx.config.get("notify.webhook.url"))
+
+
+def deliver(ctx: Context, outbox_id: Optional[str] = None, limit: int = BATCH) -> List[Delivery]:
+    """Send what is due: one message, or the `limit` that wait longest. Raises StoreError only.
+
+    Without a destination nothing is sent and everything stays pending. When the receiver cannot be
+    reached at all, the rest of the batch waits for the next call instead of running into the same
+    wall.
+    """
+    store = ctx.store
+    due = _due(store, outbox_id, limit)
+    if not is_configured(ctx):
+        return [_delivery(row, NO_DESTINATION, False) for row in due]
+    done = []
+    for row in due:
+        if not _claim(store, row):
+            continue
+        delivery, is_reachable = _send_stored(ctx, row)
+        done.append(delivery)
+        if not is_reachable:
+            break
+    return done
+
+
+def send(
+    ctx: Context, message_id: str, kind: str, payload: Mapping[str, Any], created_at: float
+) -> None:
+    """Send one message now, past the store. Raises ConfigError, ExternalError when it is not taken.
+
+    Text goes out as it came, template markers included: it leaves StackStorm here. Our own secrets
+    are hidden.
+    """
+    config = ctx.config
+    url = str(config.get("notify.webhook.url") or "")
+    headers = {str(k): str(v) for k, v in dict(config.get("notify.webhook.headers") or {}).items()}
+    token = config.get("notify.webhook.token")
+    if token:
+        headers["Authorization"] = "Bearer %s" % token
+    headers["Idempotency-Key"] = message_id
+    body = dict(payload, id=message_id, kind=kind, created_at=iso(created_at))
+    answer = ctx.http.request(
+        "POST",
+        url,
+        json=scrub(body, config.secrets()),
+        headers=headers,
+        timeout_s=config.number("notify.webhook.timeout_s"),
+        verify_tls=bool(config.get("notify.webhook.verify_tls")),
+        ca_file=config.get("notify.webhook.ca_file") or None,
+    )
+    if not answer.ok:
+        raise _NotTaken(
+            answer.status,
+            answer.headers.get("retry-after", ""),
+            "%s answered %d%s: %s" %
+            (answer.url, answer.status, _advice(answer.status), one_line(answer.text(), 200)),
+        )
+
+
+def iso(at: float) -> str:
+    """`at` (seconds since the epoch) as UTC text to the second."""
+    return datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class _NotTaken(ExternalError):
+    """The receiver answered, but not with a 2xx."""
+
+    def __init__(self, status: int, retry_after: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.wait_s = min(float(retry_after), HOURLY_S) if retry_after.isdigit() else 0.0
+
+
+def _advice(status: int) -> str:
+    if status in (401, 403):
+        return " (check notify.webhook.token and notify.webhook.headers)"
+    if status in (404, 405, 410) or 300 <= status < 400:
+        return " (check notify.webhook.url)"
+    return ""
+
+
+def _due(store: Store, outbox_id: Optional[str], limit: int) -> List[Row]:
+    one = "AND id = ? " if outbox_id else ""
+    parameters = [PENDING, store.now(), *([outbox_id] if outbox_id else []), limit]
+    return store.query(
+        "SELECT id, kind, incident_id, payload, attempts, created_at, last_error FROM outbox "
+        "WHERE status = ? AND next_attempt_at <= ? %sORDER BY next_attempt_at, id LIMIT ?" % one,
+        parameters,
+    )
+
+
+def _claim(store: Store, row: Row) -> bool:
+    now = store.now()
+    return (
+        store.execute(
+            "UPDATE outbox SET attempts = attempts + 1, next_attempt_at = ? "
+            "WHERE id = ? AND status = ? AND attempts = ? AND next_attempt_at <= ?",
+            (now + LEASE_S, row["id"], PENDING, row["attempts"], now),
+        ) ==
+        1
+    )
+
+
+def _send_stored(ctx: Context, row: Row) -> Tuple[Delivery, bool]:
+    """(what became of it, whether the receiver can be reached)."""
+    store = ctx.store
+    attempts = int(row["attempts"]) + 1
+    wait_s, is_reachable = retry_after_s(attempts), True
+    try:
+        send(ctx, str(row["id"]), str(row["kind"]), load(row["payload"]), float(row["created_at"]))
+    except _NotTaken as error:
+        wait_s, problem = max(wait_s, error.wait_s), str(error)
+    except SelfhealError as error:
+        problem, is_reachable = "notify.webhook: %s" % error, False
+    else:
+        store.execute(
+            "UPDATE outbox SET status = ?, sent_at = ?, last_error = NULL WHERE id = ?",
+            (SENT, store.now(), row["id"]),
+        )
+        return _delivery(row, SENT, True, attempts), True
+    problem = one_line(str(scrub(problem, ctx.config.secrets())), 500)
+    # Only while it is still ours: a sender that outlived its lease must not postpone the next one's
+    # message.
+    store.execute(
+        "UPDATE outbox SET last_error = ?, next_attempt_at = ? WHERE id = ? AND status = ? AND "
+        "attempts = ?",
+        (problem, store.now() + wait_s, row["id"], PENDING, attempts),
+    )
+    return _delivery(row, PENDING, True, attempts, problem), is_reachable
+
+
+def retry_after_s(attempts: int) -> float:
+    """Seconds until the next attempt after `attempts` failures: doubling from 30 s to 15 min, after
+    ten hourly.
+    """
+    if attempts >= MANY_ATTEMPTS:
+        return HOURLY_S
+    return float(min(FIRST_RETRY_S * 2 ** max(0, attempts - 1), LONGEST_RETRY_S))
+
+
+def _delivery(
+    row: Row, status: str, tried: bool, attempts: Optional[int] = None, error: str = ""
+) -> Delivery:
+    return Delivery(
+        id=str(row["id"]),
+        kind=str(row["kind"]),
+        incident_id=str(row["incident_id"] or ""),
+        status=status,
+        attempts=int(row["attempts"]) if attempts is None else attempts,
+        tried=tried,
+        error=error or str(row["last_error"] or ""),
+    )

@@ -1,0 +1,1 @@
+"""Running the pack itself: housekeeping, and a check of the configuration."""

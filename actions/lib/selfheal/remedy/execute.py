@@ -1,0 +1,201 @@
+"""Carrying out a runbook, step by step, so that whatever happens it is known what was done and how
+to take it back.
+
+The record that a step could be undone is committed before the step begins. Between steps and in
+waits it is asked whether to go on; the runbook's time ends all of it. Writing the outcome is the
+caller's: see `carry_out`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
+
+from selfheal.exceptions import Refused
+from selfheal.remedy import journal, steps, values
+from selfheal.remedy.model import ApiCall, Command, Runbook, Step, Wait
+from selfheal.remedy.steps import StepResult, Surroundings
+from selfheal.text import without_credentials
+
+if TYPE_CHECKING:
+    from selfheal.context import Context
+    from selfheal.incidents.model import Incident
+
+Note = Callable[[str, str, Dict[str, Any]], None]
+_DEFAULT_UNDO_S = 60.0
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How it went: done, failed, cleared (the signal went away), interrupted; why; and each step
+    that was begun.
+    """
+
+    outcome: str
+    reason: str
+    steps: Tuple[StepResult, ...]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One runbook for one incident. `note(kind, message, data)` writes the timeline; see
+    Surroundings for the others.
+    """
+
+    runbook: Runbook
+    incident: Incident
+    execution_id: str
+    timeout_s: float
+    should_stop: Callable[[], str]
+    is_ending: Callable[[], str]
+    note: Note
+
+
+def carry_out(ctx: Context, job: Job) -> Execution:
+    """Do the steps of `job` in order. Raises only for what makes going on pointless (the store is
+    gone).
+    """
+    deadline = ctx.clock.monotonic() + job.timeout_s
+    results: List[StepResult] = []
+    fields: Dict[str, Dict[str, str]] = {}
+    for step in job.runbook.steps:
+        reason = job.should_stop()
+        if reason:
+            return Execution(
+                _outcome_of(reason),
+                "%s before the step %s" % (_words_of(reason), step.name),
+                tuple(results),
+            )
+        if ctx.clock.monotonic() >= deadline:
+            return Execution(
+                journal.FAILED,
+                "its time of %g s was over before the step %s" % (job.timeout_s, step.name),
+                tuple(results),
+            )
+        result = _one(ctx, job, step, deadline, fields)
+        results.append(result)
+        fields[step.name] = result.fields
+        job.note(
+            "remediation_step",
+            "step %s: %s (%s)" % (step.name, result.status, result.detail),
+            result.as_dict(tuple(ctx.config.secrets())),
+        )
+        if result.stops:
+            return Execution(
+                _outcome_of(result.stops),
+                "step %s: %s" % (step.name, result.detail),
+                tuple(results),
+            )
+        if result.status == steps.FAILED:
+            return Execution(
+                journal.FAILED, "step %s: %s" % (step.name, result.detail), tuple(results)
+            )
+    return Execution(journal.DONE, "all steps are done", tuple(results))
+
+
+def _one(
+    ctx: Context, job: Job, step: Step, deadline: float, fields: Dict[str, Dict[str, str]]
+) -> StepResult:
+    started = ctx.clock.monotonic()
+    try:
+        variables = values.variables(job.runbook, job.incident, fields)
+    except Refused as error:
+        return StepResult(step.name, step.kind, steps.FAILED, 0.0, str(error))
+    variables = dict(
+        variables, SELFHEAL_INCIDENT_ID=job.incident.id, SELFHEAL_EXECUTION_ID=job.execution_id
+    )
+    around = Surroundings(
+        ctx,
+        variables,
+        os.path.dirname(job.runbook.path) or None,
+        deadline,
+        job.should_stop,
+        job.is_ending,
+    )
+    undo_id = _recorded(ctx, job, step, variables, fields)
+    result = steps.carry_out(
+        step, around, dict(fields, **{"": _referred(step, job.incident, fields)})
+    )
+    if undo_id is not None:
+        journal.mark_undo(ctx.store, undo_id, journal.PENDING)
+    ctx.log.info(
+        "step %s: %s after %.2f s", step.name, result.status, ctx.clock.monotonic() - started
+    )
+    return result
+
+
+def _referred(step: Step, incident: Incident, fields: Dict[str, Dict[str, str]]) -> Dict[str, str]:
+    reference = getattr(step.act, "value", None)
+    found = None if reference is None else values.resolve(reference, incident, fields)
+    return {} if found is None else {str(reference): found}
+
+
+def _recorded(
+    ctx: Context, job: Job, step: Step, variables: Dict[str, str], fields: Dict[str, Dict[str, str]]
+) -> Optional[str]:
+    if step.undo is None:
+        return None
+    action = describe(step.undo.act, step.undo.timeout_s or step.timeout_s or _DEFAULT_UNDO_S)
+    action.update(variables=variables, cwd=os.path.dirname(job.runbook.path))
+    return journal.record_undo(
+        ctx.store, job.incident.id, job.execution_id, step.name, action, fields
+    )
+
+
+def describe(act: Any, timeout_s: float) -> Dict[str, Any]:
+    """A command or API call as plain JSON, complete: undoing needs nothing of the runbook's file.
+    """
+    if isinstance(act, Command):
+        return {
+            "kind": "command",
+            "argv": list(act.argv),
+            "script": act.script,
+            "interpreter": list(act.interpreter),
+            "timeout_s": timeout_s,
+        }
+    assert isinstance(act, ApiCall)
+    return {
+        "kind": "api_call",
+        "method": act.method,
+        "url": act.url,
+        "json": act.json,
+        "headers": [list(pair) for pair in act.headers],
+        "expect_status": list(act.expect_status),
+        "timeout_s": timeout_s,
+    }
+
+
+def in_words(step: Step) -> str:
+    """What the step would do, for people."""
+    act = step.act
+    if isinstance(act, Command):
+        return (
+            "run %s" % " ".join(act.argv)
+            if act.argv
+            else "run a script of %d lines by %s" %
+            (len(act.script.splitlines()), " ".join(act.interpreter))
+        )
+    if isinstance(act, ApiCall):
+        return "%s %s" % (act.method, without_credentials(act.url))
+    if isinstance(act, Wait):
+        return (
+            "wait until %s answers %d, at most %g s" %
+            (without_credentials(act.url), act.status, act.timeout_s)
+            if (act.url)
+            else "wait %g s" % act.seconds
+        )
+    return "go on only if %s %s %s" % (act.value, act.operator.replace("_", " "), act.operand)
+
+
+def _outcome_of(reason: str) -> str:
+    return (
+        reason if reason in (journal.DONE, journal.CLEARED, journal.INTERRUPTED) else journal.FAILED
+    )
+
+
+def _words_of(reason: str) -> str:
+    return {
+        journal.CLEARED: "the alert went away",
+        journal.INTERRUPTED: "this process was told to end",
+    }.get(reason, reason)

@@ -1,0 +1,225 @@
+"""Carrying out one step: a command, an API call, a wait, a condition. Each says how it went; none
+raises for that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping, Optional, Tuple
+
+from selfheal.exceptions import SelfhealError
+from selfheal.remedy import process
+from selfheal.remedy.model import ApiCall, Command, Condition, Step, Wait
+from selfheal.text import scrub, truncate, without_credentials
+
+if TYPE_CHECKING:
+    from selfheal.context import Context
+
+DONE = "done"
+FAILED = "failed"
+STOPPED = "stopped"
+REQUEST_TIMEOUT_S = 30.0
+_MAX_BODY = 16 * 1024
+_MAX_KEPT = 8000  # characters of each output that the record keeps
+_LOOK_S = 1.0
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a step works with: the context, the variables, where it runs, until when (monotonic),
+    and who may stop it.
+
+    `should_stop` is asked between steps and in waits; `is_ending` says that this process was told
+    to end, and stops a running command too.
+    """
+
+    ctx: Context
+    variables: Mapping[str, str]
+    cwd: Optional[str]
+    deadline: float
+    should_stop: Callable[[], str]
+    is_ending: Callable[[], str]
+
+    def time_left(self) -> float:
+        return max(0.0, self.deadline - float(self.ctx.clock.monotonic()))
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """How a step went. `fields` is what later steps may refer to; `stops` ends the runbook: done,
+    failed, or a reason.
+    """
+
+    name: str
+    kind: str
+    status: str
+    seconds: float
+    detail: str
+    fields: Dict[str, str] = field(default_factory=dict)
+    stops: str = ""
+
+    def as_dict(self, secrets: Tuple[str, ...] = ()) -> Dict[str, Any]:
+        kept = {key: truncate(value, _MAX_KEPT) for key, value in self.fields.items()}
+        shown: Dict[str, Any] = scrub(dict(kept, detail=self.detail), secrets)
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "status": self.status,
+            "seconds": round(self.seconds, 3),
+            **shown,
+        }
+
+
+@dataclass(frozen=True)
+class _Ending:
+    status: str
+    detail: str
+    fields: Dict[str, str] = field(default_factory=dict)
+    stops: str = ""
+
+
+def carry_out(
+    step: Step, around: Surroundings, earlier: Mapping[str, Mapping[str, str]]
+) -> StepResult:
+    """Do `step`; `earlier` are the fields of the steps before it, by name. Foreseen failures are in
+    the result.
+    """
+    started = around.ctx.clock.monotonic()
+    act = step.act
+    try:
+        if isinstance(act, Command):
+            ending = _command(act, step, around)
+        elif isinstance(act, ApiCall):
+            ending = _api_call(act, step.timeout_s, around)
+        elif isinstance(act, Wait):
+            ending = _wait(act, around)
+        else:
+            ending = _condition(act, earlier)
+    except SelfhealError as error:
+        ending = _Ending(FAILED, str(error))
+    return StepResult(
+        step.name,
+        step.kind,
+        ending.status,
+        around.ctx.clock.monotonic() - started,
+        ending.detail,
+        ending.fields,
+        ending.stops,
+    )
+
+
+def _command(command: Command, step: Step, around: Surroundings) -> _Ending:
+    limit = min(step.timeout_s or around.time_left(), around.time_left())
+    ended = process.run(
+        command, process.environment(around.variables), limit, around.cwd, around.is_ending
+    )
+    fields = {
+        "exit_code": "" if ended.exit_code is None else str(ended.exit_code),
+        "stdout": ended.stdout,
+        "stderr": ended.stderr,
+    }
+    if ended.stopped == "timeout":
+        return _Ending(
+            FAILED, "stopped after %.1f s, its whole process group with it" % ended.seconds, fields
+        )
+    if ended.stopped:
+        return _Ending(STOPPED, "stopped: %s" % ended.stopped, fields, ended.stopped)
+    if ended.exit_code is not None and ended.exit_code < 0:
+        return _Ending(FAILED, "killed by signal %d" % -ended.exit_code, fields)
+    if ended.exit_code not in step.expect_exit:
+        return _Ending(
+            FAILED,
+            "ended with exit code %s; expected %s" %
+            (ended.exit_code, " or ".join(str(code) for code in step.expect_exit)),
+            fields,
+        )
+    return _Ending(DONE, "exit code %s" % ended.exit_code, fields)
+
+
+def _api_call(call: ApiCall, timeout_s: Optional[float], around: Surroundings) -> _Ending:
+    limit = min(timeout_s or REQUEST_TIMEOUT_S, around.time_left())
+    if limit <= 0:
+        return _Ending(FAILED, "no time left for it")
+    answer = around.ctx.http.request(
+        call.method, call.url, json=call.json, headers=dict(call.headers), timeout_s=limit
+    )
+    fields = {"status": str(answer.status), "body": answer.text(_MAX_BODY)}
+    detail = "%s %s answered %d" % (call.method, without_credentials(call.url), answer.status)
+    if call.accepts(answer.status):
+        return _Ending(DONE, detail, fields)
+    expected = " or ".join(str(status) for status in call.expect_status) or "2xx"
+    return _Ending(FAILED, "%s; expected %s" % (detail, expected), fields)
+
+
+def _wait(wait: Wait, around: Surroundings) -> _Ending:
+    clock = around.ctx.clock
+    end = min(clock.monotonic() + (wait.timeout_s if wait.url else wait.seconds), around.deadline)
+    answer = ""
+    while True:
+        reason = around.should_stop()
+        if reason:
+            return _Ending(STOPPED, "stopped: %s" % reason, stops=reason)
+        if wait.url:
+            is_there, answer = _asked(wait, around)
+            if is_there:
+                return _Ending(DONE, answer)
+        left = end - clock.monotonic()
+        if left <= 0:
+            break
+        clock.sleep(min(_LOOK_S, left))
+    if wait.url:
+        return _Ending(FAILED, "gave up: the last answer was: %s" % answer)
+    if around.time_left() <= 0:
+        return _Ending(FAILED, "the runbook's time was over before the wait was")
+    return _Ending(DONE, "waited %g s" % wait.seconds)
+
+
+def _asked(wait: Wait, around: Surroundings) -> Tuple[bool, str]:
+    try:
+        limit = max(0.1, min(REQUEST_TIMEOUT_S, around.time_left()))
+        status = around.ctx.http.request("GET", wait.url, timeout_s=limit).status
+    except SelfhealError as error:
+        return False, str(error)
+    return status == wait.status, "%s answered %d" % (without_credentials(wait.url), status)
+
+
+def _condition(condition: Condition, earlier: Mapping[str, Mapping[str, str]]) -> _Ending:
+    found = earlier.get("", {}).get(str(condition.value))
+    shown = "%s %s%s" % (
+        condition.value,
+        condition.operator.replace("_", " "),
+        "" if condition.operator in ("empty", "not_empty") else " %r" % condition.operand,
+    )
+    if holds(condition.operator, found, condition.operand):
+        return _Ending(DONE, "%s: yes" % shown)
+    if condition.otherwise == "stop":
+        return _Ending(DONE, "%s: no, so there is nothing more to do" % shown, stops=DONE)
+    return _Ending(FAILED, "%s: no" % shown)
+
+
+def holds(operator: str, found: Optional[str], operand: str) -> bool:
+    """Whether `found` (None: there is no such value) stands in that relation to `operand`. Ends of
+    lines do not count.
+    """
+    if operator in ("empty", "not_empty"):
+        return (found is None or not found.strip()) == (operator == "empty")
+    if found is None:
+        return False  # what is not there has no relation to anything, not even `not_equals`
+    text = found.strip()
+    if operator in ("less_than", "greater_than"):
+        try:
+            return (
+                float(text) < float(operand)
+                if operator == "less_than"
+                else float(text) > float(operand)
+            )
+        except ValueError:
+            return False
+    return {
+        "equals": text == operand.strip(),
+        "not_equals": text != operand.strip(),
+        "contains": operand in found,
+        "not_contains": operand not in found,
+        "starts_with": text.startswith(operand),
+        "ends_with": text.endswith(operand),
+    }[operator]

@@ -1,0 +1,82 @@
+"""First step of a response: claim the incident, find out what is wrong and what could help."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Dict, Optional
+
+from selfheal.diagnose import analyze as diagnosis
+from selfheal.incidents import model, registry, timeline
+from selfheal.respond.holding import MARGIN_S, held
+
+if TYPE_CHECKING:
+    from selfheal.context import Context
+    from selfheal.incidents.model import Incident
+
+LONGEST_S = 120.0
+
+
+def analyze_incident(ctx: Context, incident_id: str, run_id: str = "") -> Dict[str, Any]:
+    """Claim the incident for `run_id` and write its analysis and plan; by hand it is analyzed
+    without a claim.
+
+    Returns {"incident_id", "state": claimed|taken|cleared|closed, "severity", "alert_type",
+    "has_plan", "runbook", "risk", "confidence"}. Raises NotFound, StoreError, and Conflict by hand
+    while a response is at work.
+    """
+    incident = registry.get(ctx.store, incident_id)
+    if not run_id:
+        if incident.status == model.RESOLVED:
+            return _answer(incident, registry.CLOSED, None)
+        with held(ctx, incident, "", LONGEST_S):
+            return _analyzed(ctx, incident, "")
+    state = registry.claim(ctx.store, incident_id, run_id, LONGEST_S + MARGIN_S)
+    incident = registry.get(ctx.store, incident_id)
+    if state == registry.CLAIMED:
+        return _analyzed(ctx, incident, run_id)
+    if state == registry.CLEARED:
+        timeline.record(
+            ctx.store,
+            incident_id,
+            "cleared",
+            "the alert went away before anything was done",
+            None,
+            run_id,
+            once="cleared:%s" % run_id,
+        )
+    return _answer(incident, state, incident.plan if state == registry.TAKEN else None)
+
+
+def _analyzed(ctx: Context, incident: Incident, run_id: str) -> Dict[str, Any]:
+    analysis = diagnosis.analyze(ctx, incident)
+    with ctx.store.transaction("incidents"):
+        if registry.get(ctx.store, incident.id).status == model.RESOLVED:
+            return _answer(incident, registry.CLOSED, None)
+        registry.update(ctx.store, incident.id, analysis=analysis.as_dict(), plan=analysis.plan)
+        timeline.record(
+            ctx.store, incident.id, "analyzed", analysis.summary, analysis.as_dict(), run_id or None
+        )
+    if not analysis.is_gone:
+        return _answer(incident, registry.CLAIMED, analysis.plan)
+    timeline.record(
+        ctx.store,
+        incident.id,
+        "cleared",
+        "the alert is gone at its source; nothing is done",
+        None,
+        run_id or None,
+    )
+    return _answer(incident, registry.CLEARED, analysis.plan)
+
+
+def _answer(incident: Incident, state: str, plan: Optional[Dict[str, Any]]) -> Dict[str, Any]:
+    chosen = plan or {}
+    return {
+        "incident_id": incident.id,
+        "state": state,
+        "severity": incident.severity,
+        "alert_type": incident.alert_type,
+        "has_plan": bool(plan),
+        "runbook": str(chosen.get("runbook", "")),
+        "risk": str(chosen.get("risk", "")),
+        "confidence": float(chosen.get("confidence", 0.0)),
+    }

@@ -1,0 +1,103 @@
+"""Deleting what is old: closed incidents with all that belongs to them, and records that belong to
+none.
+
+Children go before their incident, in small transactions, so that a sweep that is cut off leaves no
+orphans, holds no lock for long, and goes on where it stopped. Nothing of an incident that is still
+open is ever deleted.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, Tuple
+
+from selfheal.exceptions import ConfigError
+from selfheal.store.engine import Store
+
+BATCH = 500
+BATCHES = 40  # per table and sweep; what is left waits for the next sweep
+DAY_S = 86400.0
+
+_CLOSED = (
+    "SELECT id FROM incidents WHERE status = 'resolved' AND updated_at < ? AND resolved_at < ?"
+)
+_OPEN = "SELECT id FROM incidents WHERE status <> 'resolved'"
+# Tables that belong to an incident, with their keys.
+_CHILDREN: Tuple[Tuple[str, str], ...] = (
+    ("alerts", "fingerprint, starts_at"),
+    ("incident_events", "id"),
+    ("undo_log", "id"),
+    ("execution_history", "id"),
+    ("approvals", "id"),
+    ("outbox", "id"),
+)
+# What belongs to no incident: table, key, condition with one ? for the time before which it is old.
+_LOOSE: Tuple[Tuple[str, str, str], ...] = (
+    ("rejected_signals", "id", "at < ?"),
+    ("outbox", "id", "incident_id IS NULL AND created_at < ?"),
+    (
+        "error_logs",
+        "document_id",
+        "logged_at < ? AND (incident_id IS NULL OR incident_id NOT IN (%s))" % _OPEN,
+    ),
+    ("budgets", "name, period_start, period_s", "period_start + period_s < ?"),
+)
+
+
+def sweep(store: Store, days: float, batch: int = BATCH, batches: int = BATCHES) -> Dict[str, int]:
+    """Delete what is older than `days`, at most `batches` times `batch` rows per table.
+
+    Returns how many rows went, by table, only those where any did. Raises ConfigError when `days`
+    is less than one.
+    """
+    if not days >= 1:
+        raise ConfigError(
+            "database.retention_days must be at least 1, not %s; nothing was deleted" % days
+        )
+    before = store.now() - days * DAY_S
+    gone: Dict[str, int] = {}
+    is_complete = True
+    for table, key in _CHILDREN:
+        condition = "incident_id IN (%s)" % _CLOSED
+        count = _delete(store, table, key, condition, (before, before), batch, batches)
+        is_complete = is_complete and count < batch * batches
+        gone[table] = gone.get(table, 0) + count
+    if is_complete:  # else the rest of the children would lose their parent
+        gone["incidents"] = _delete_childless(store, before, batch, batches)
+    for table, key, condition in _LOOSE:
+        count = _delete(store, table, key, condition, (before,), batch, batches)
+        gone[table] = gone.get(table, 0) + count
+    return {table: count for table, count in gone.items() if count}
+
+
+def _delete_childless(store: Store, before: float, batch: int, batches: int) -> int:
+    """Only incidents without children: one that got a child since its children went waits for the
+    next sweep.
+    """
+    childless = " AND ".join(
+        "NOT EXISTS (SELECT 1 FROM %s c WHERE c.incident_id = incidents.id)" % table
+        for table in ("alerts", "incident_events", "undo_log", "execution_history", "approvals")
+    )
+    condition = "status = 'resolved' AND updated_at < ? AND resolved_at < ? AND %s" % childless
+    return _delete(store, "incidents", "id", condition, (before, before), batch, batches)
+
+
+def _delete(
+    store: Store,
+    table: str,
+    key: str,
+    condition: str,
+    parameters: Tuple[float, ...],
+    batch: int,
+    batches: int,
+) -> int:
+    gone = 0
+    for _ in range(batches):
+        count = store.execute(
+            "DELETE FROM %s WHERE (%s) IN (SELECT %s FROM %s WHERE %s LIMIT ?)" %
+            (table, key, key, table, condition),
+            (*parameters, batch),
+        )
+        gone += count
+        if count < batch:
+            break
+    return gone

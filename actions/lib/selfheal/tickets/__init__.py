@@ -1,0 +1,1 @@
+"""Tickets: what is written down for somebody to work on in office hours."""

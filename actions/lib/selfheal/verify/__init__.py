@@ -1,0 +1,1 @@
+"""Did it work, asked of the signal that raised the incident."""

@@ -1,0 +1,110 @@
+"""Is the alert that raised an incident still there: asked of Alertmanager where it came from one,
+else of the store.
+
+An alert that Alertmanager never knew (raised by hand) is absent there from the start, so that
+proves nothing and its rows in the store are asked instead. Silenced and inhibited alerts still
+fire: they count as there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Dict, List, Optional
+
+from selfheal.text import without_credentials
+
+if TYPE_CHECKING:
+    from selfheal.context import Context
+    from selfheal.incidents.model import Incident
+
+SOURCE = "alertmanager"
+SETTLED_S = 300.0  # Prometheus sends what fires again well within this
+_FIRING = "firing"
+
+
+@dataclass(frozen=True)
+class AlertState:
+    """Whether an alert of the incident fires, and the answer that says so."""
+
+    is_firing: bool
+    answer: str
+
+
+def target_of(ctx: Context, incident: Incident) -> Optional[Dict[str, Any]]:
+    """Settings of the Alertmanager that knows the incident's alerts; None when there is none to
+    ask.
+    """
+    if not incident.source.startswith(SOURCE):
+        return None
+    return ctx.config.target_for("alertmanager", incident.cluster)
+
+
+def describe(ctx: Context, incident: Incident) -> str:
+    """What is asked of whom, in one line."""
+    target = target_of(ctx, incident)
+    if target is None:
+        return "the alerts received for this incident: does one still fire?"
+    return "Alertmanager %s: is an alert of this incident active?" % without_credentials(
+        str(target["url"])
+    )
+
+
+def state(ctx: Context, incident: Incident) -> AlertState:
+    """Whether an alert of the incident fires now. Raises ExternalError when Alertmanager cannot be
+    asked.
+    """
+    target = target_of(ctx, incident)
+    if target is None:
+        return _by_store(ctx, incident)
+    from selfheal.apis import alertmanager
+
+    ours = set(_fingerprints(ctx, incident))
+    active = [
+        str(entry.get("fingerprint")) for entry in alertmanager.active_alerts(ctx.http, target)
+    ]
+    there = sorted(ours.intersection(active))
+    if there:
+        return AlertState(
+            True,
+            "%d of the incident's %d alerts active there (%s)" %
+            (len(there), len(ours), ", ".join(there[:3])),
+        )
+    return AlertState(
+        False,
+        "none of the incident's %d alerts is among the %d active there" % (len(ours), len(active)),
+    )
+
+
+def _by_store(ctx: Context, incident: Incident) -> AlertState:
+    rows = ctx.store.query(
+        "SELECT status, COUNT(*) AS many FROM alerts WHERE incident_id = ? GROUP BY status",
+        (incident.id,),
+    )
+    counts = {str(row["status"]): int(row["many"]) for row in rows}
+    fires = counts.get(_FIRING, 0)
+    if counts:
+        return AlertState(fires > 0, "%d of %d alerts still fire" % (fires, sum(counts.values())))
+    cleared_at = ctx.store.value("SELECT cleared_at FROM incidents WHERE id = ?", (incident.id,))
+    return AlertState(
+        cleared_at is None,
+        "the incident %s" % ("is not cleared" if cleared_at is None else "is cleared"),
+    )
+
+
+def _fingerprints(ctx: Context, incident: Incident) -> List[str]:
+    rows = ctx.store.query(
+        "SELECT DISTINCT fingerprint FROM alerts WHERE incident_id = ?", (incident.id,)
+    )
+    return [str(row["fingerprint"]) for row in rows]
+
+
+def is_believable(ctx: Context, incident: Incident) -> bool:
+    """Whether an absence may be taken for the end of the alert: a freshly started Alertmanager has
+    forgotten all.
+    """
+    target = target_of(ctx, incident)
+    if target is None:
+        return incident.is_cleared
+    from selfheal.apis import alertmanager
+
+    return alertmanager.uptime_s(ctx.http, target, ctx.clock.now()) >= SETTLED_S

@@ -1,0 +1,1 @@
+"""Stand-in: what actions inherit from and how they are built."""

@@ -1,0 +1,1 @@
+"""Stand-in: services that actions reach through `self.action_service`."""

@@ -1,0 +1,1 @@
+"""Stand-in for the part of StackStorm's reactor that sensors import."""

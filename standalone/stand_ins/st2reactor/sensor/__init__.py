@@ -1,0 +1,1 @@
+"""Stand-in: what sensors inherit from."""

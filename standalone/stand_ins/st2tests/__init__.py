@@ -1,0 +1,1 @@
+"""Stand-in for the part of StackStorm's test library that pack tests import."""

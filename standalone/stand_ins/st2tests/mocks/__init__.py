@@ -1,0 +1,1 @@
+"""Stand-in: services for tests, kept in memory."""

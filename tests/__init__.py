@@ -1,0 +1,1 @@
+"""The tests mirror the library. A package, so that `from tests import needs` means ours."""

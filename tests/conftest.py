@@ -1,0 +1,36 @@
+"""What every test needs: the import paths of the pack, and no way out to a network.
+
+The order is StackStorm's (actions, actions/lib and sensors first); the stand-ins for its base
+classes come last, so that the real ones win where StackStorm is installed.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+for folder in ("sensors", "actions", "actions/lib", "."):
+    path = str((ROOT / folder).resolve())
+    if path in sys.path:
+        sys.path.remove(path)
+    sys.path.insert(0, path)
+
+from standalone import stand_ins
+
+stand_ins.append_to_path()
+
+# Tests speak to loopback only; a proxy of the machine must not get between.
+for name in ("http_proxy", "https_proxy", "all_proxy"):
+    os.environ.pop(name, None)
+    os.environ.pop(name.upper(), None)
+os.environ["no_proxy"] = os.environ["NO_PROXY"] = "*"
+
+# Shared machines are slow at times: a property is wrong or right, never late.
+settings.register_profile(
+    "selfheal", deadline=None, suppress_health_check=[HealthCheck.too_slow],
+    derandomize=os.environ.get("CI") == "true",
+)
+settings.load_profile("selfheal")

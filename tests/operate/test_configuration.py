@@ -1,0 +1,282 @@
+"""What is wrong with a configuration: the key, what stands there, what to write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selfheal.config import load_schema
+from selfheal.operate import configuration
+from selfheal.operate.configuration import problems
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = load_schema()
+
+
+def found(values):
+    return problems(values, SCHEMA)
+
+
+def test_nothing_configured_is_fine():
+    assert found({}) == []
+
+
+def test_shipped_example_is_fine():
+    text = (ROOT / "selfheal.yaml.example").read_text()
+    assert found(yaml.safe_load(text)) == []
+
+
+def defaults(described):
+    if "default" in described:
+        return described["default"]
+    return {
+        name: defaults(item) for name, item in (described.get("properties") or {}).items()
+    } or None
+
+
+def test_every_default_of_the_schema_is_fine():
+    assert found({name: defaults(item) for name, item in SCHEMA.items()}) == []
+
+
+def test_ranges_name_settings_that_exist_and_their_defaults_lie_inside():
+    for key, (least, most) in configuration.RANGES.items():
+        section, name = key.split(".")
+        assert least <= SCHEMA[section]["properties"][name]["default"] <= most
+
+
+def test_every_figure_of_the_schema_has_a_range():
+    figures = {
+        "%s.%s" % (section, name)
+        for section, described in SCHEMA.items()
+        for name, item in (described.get("properties") or {}).items()
+        if item.get("type") in ("integer", "number")
+    }
+    assert {key for key in figures if not key.endswith(".timeout_s")} == set(configuration.RANGES)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"resolvr": {}}, "resolvr is not a setting; did you mean resolver?"),
+        ({"resolver": {"timeot": 5}}, "resolver.timeot is not a setting; did you mean timeout?"),
+        (
+            {"webhook": {"url": "http://x"}},
+            "webhook is not a setting; did you mean notify.webhook?",
+        ),
+        ({"notify": {"url": "http://x"}}, "notify.url is not a setting; did you mean"),
+        (
+            {"notify": {"webhook": {"headrs": {}}}},
+            "notify.webhook.headrs is not a setting; did you mean headers?",
+        ),
+        (
+            {"safety": {"zzz": 1}},
+            "safety.zzz is not a setting; those there are: approval_minutes, autonomy",
+        ),
+        (
+            {"alertmanager": {"ulr": "http://a"}},
+            "alertmanager.ulr is not a setting; did you mean url?",
+        ),
+        (
+            {"alertmanager": {"prod": {"ulr": "http://a"}}},
+            "alertmanager.prod.ulr is not a setting; did you mean url?",
+        ),
+        (
+            {"alertmanager": {"prod": {"deeper": {"url": "x"}}}},
+            "alertmanager.prod.deeper is not a setting",
+        ),
+        ({"alertmanager": "http://a"}, "alertmanager must be a map, not 'http://a'"),
+        (
+            {"resolver": {"timeout": "300"}},
+            "resolver.timeout must be a whole number, not '300'; write it without quotes",
+        ),
+        ({"resolver": {"timeout": 1.5}}, "resolver.timeout must be a whole number, not 1.5"),
+        ({"resolver": {"timeout": True}}, "resolver.timeout must be a whole number, not True"),
+        ({"resolver": {"timeout": 0}}, "resolver.timeout must be from 1 to 86400, not 0"),
+        (
+            {"resolver": {"min_confidence": 70}},
+            "resolver.min_confidence must be from 0 to 1, not 70",
+        ),
+        (
+            {"resolver": {"min_confidence": float("nan")}},
+            "resolver.min_confidence must be from 0 to 1, not nan",
+        ),
+        ({"resolver": {"safe_mode": "yes"}}, "resolver.safe_mode must be true or false, not 'yes'"),
+        (
+            {"resolver": {"runbook_paths": "/etc"}},
+            "resolver.runbook_paths must be a list, not '/etc'; write [/etc]",
+        ),
+        (
+            {"resolver": {"runbook_paths": ["/a", 5]}},
+            "resolver.runbook_paths[1] must be text, not 5",
+        ),
+        (
+            {"resolver": {"healthy_hold": 300, "verify_timeout": 300}},
+            "resolver.healthy_hold (300) must be less than",
+        ),
+        (
+            {"safety": {"autonomy": "Auto"}},
+            ("safety.autonomy must be one of observe, suggest, approve, auto, not 'Auto'; "
+            "did you mean auto?"),
+        ),
+        (
+            {"safety": {"autonomy_by_type": {"X": "full"}}},
+            "safety.autonomy_by_type.X must be one of observe",
+        ),
+        (
+            {"notify": {"webhook": {"headers": {"X": 5}}}},
+            "notify.webhook.headers.X must be text, not 5",
+        ),
+        (
+            {"notify": {"webhook": {"timeout_s": 0}}},
+            "notify.webhook.timeout_s must be from 1 to 600",
+        ),
+        (
+            {"prometheus": {"edge": {"timeout_s": 9999}}},
+            "prometheus.edge.timeout_s must be from 1 to 600",
+        ),
+        (
+            {"prometheus": {"url": "prometheus:9090"}},
+            "prometheus.url 'prometheus:9090': it must begin with http",
+        ),
+        ({"prometheus": {"url": "http://"}}, "prometheus.url 'http://': it names no host"),
+        (
+            {"prometheus": {"url": "http://a:port"}},
+            "prometheus.url 'http://a:port': it cannot be read",
+        ),
+        ({"prometheus": {"url": "http://a b"}}, "white space"),
+        (
+            {"prometheus": {"edge": {"url": "ftp://x"}}},
+            "prometheus.edge.url 'ftp://x': it must begin with http",
+        ),
+        (
+            {"prometheus": {"password": "x"}},
+            "prometheus.password is set, but prometheus.username is not",
+        ),
+        (
+            {"prometheus": {"edge": {"username": "x", "token": "y"}}},
+            "prometheus.edge has both token and username",
+        ),
+        ({"database": {"url": "mysql://x"}}, "database.url 'mysql://x' is neither"),
+        (
+            {"database": {"url": "sqlite:///x.db"}},
+            "database.url 'sqlite:///x.db' is a relative path",
+        ),
+        (
+            {"notify": {"webhook": {"token": "{{ st2kv.system.x }}"}}},
+            "notify.webhook.token still holds a template",
+        ),
+        ([], "the configuration must be a map of settings, not []"),
+    ],
+)
+def test_each_mistake_is_named(values, expected):
+    (problem,) = found(values)
+    assert expected in problem
+
+
+def test_every_mistake_is_found_at_once():
+    values = {
+        "resolver": {"timeout": "x", "max_retries": 0},
+        "safety": {"autonomy": 5},
+        "nonsense": 1,
+    }
+    assert len(found(values)) == 4
+
+
+def test_named_target_may_complete_what_is_written_flat():
+    assert found({"prometheus": {"username": "me", "edge": {"url": "http://e", "password": "p"}}}) == []
+    (problem,) = found({"prometheus": {"password": "p", "edge": {"url": "http://e"}}})
+    assert problem.startswith("prometheus.edge.password is set")
+
+
+def test_named_and_flat_targets_are_both_fine():
+    assert (
+        found(
+            {
+                "alertmanager": {
+                    "url": "http://a:9093/prefix",
+                    "verify_tls": False,
+                    "edge-1": {
+                        "url": "https://e",
+                        "username": "u",
+                        "password": "p",
+                        "timeout_s": 5,
+                    },
+                },
+                "prometheus": None,
+            }
+        ) ==
+        []
+    )
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"database": {"password": ["s3cret"]}},
+        {"alertmanager": {"url": "http://me:s3cret@host"}},
+        {"alertmanager": {"token": {"a": "s3cret"}}},
+        {"database": {"url": "mysql://me:s3cret@db/x"}},
+    ],
+)
+def test_no_secret_is_shown(values):
+    assert found(values) and not any("s3cret" in problem for problem in found(values))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+SECTIONS = st.dictionaries(
+    st.sampled_from(sorted(SCHEMA)),
+    st.dictionaries(
+        st.sampled_from(
+            sorted({name for item in SCHEMA.values() for name in item.get("properties") or {}})
+        ) |
+        st.text(max_size=5),
+        JSON,
+        max_size=4,
+    ),
+)
+
+
+@given(JSON | SECTIONS)
+def test_any_configuration_gets_an_answer(values):
+    answer = found(values)
+    assert all(isinstance(problem, str) and problem and len(problem) < 1200 for problem in answer)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://localhost", "https://a.b.c:8443/path?x=1", "http://[::1]:9090", "http://10.0.0.1:1"],
+)
+def test_usable_urls(url):
+    assert configuration.url_problem(url) == ""
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        " http://x",
+        "http://x ",
+        "http://x\n",
+        "x",
+        "//x",
+        "http:///path",
+        "http://x:0",
+        "http://x:70000",
+        "http://u:p@x",
+        "http://[::1",
+        "file:///etc/passwd",
+        "http://x\x00",
+    ],
+)
+def test_unusable_urls(url):
+    assert configuration.url_problem(url)

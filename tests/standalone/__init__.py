@@ -1,0 +1,1 @@
+"""Standalone: the pack without StackStorm, half by half."""

@@ -1,0 +1,409 @@
+"""The action wrapper in real processes: classes, status, results, failures, stand-ins."""
+import dataclasses
+import datetime
+import decimal
+import enum
+import http.server
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import uuid
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from standalone import wrapper
+from tests import needs
+
+ROOT = Path(__file__).resolve().parents[2]
+BASE = "from st2common.runners.base_action import Action\n"
+
+
+class Ran:
+    """What a process left behind."""
+
+    def __init__(self, process):
+        self.code = process.returncode
+        self.stderr = process.stderr
+        self.raw = process.stdout
+        self.stdout, self.result, self.status = None, None, None
+        if self.raw.count(wrapper.DELIMITER) in (0, 2):
+            self.stdout, self.result, self.status = wrapper.split_output(self.raw)
+
+
+def run_file(path, parameters=None, config=None, stdin=None, arguments=(), env=None):
+    command = [
+        sys.executable, "-u", str(ROOT / "standalone" / "wrapper.py"), "--pack=mini",
+        "--file-path=%s" % path,
+    ]
+    if parameters is not None:
+        command.append("--parameters=%s" % json.dumps(parameters))
+    if config is not None:
+        command.append("--config=%s" % json.dumps(config))
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    clean.update(env or {})
+    return Ran(subprocess.run(
+        command + list(arguments), input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True, encoding="utf-8", env=clean, timeout=60))
+
+
+@pytest.fixture
+def run(tmp_path):
+    def run_code(code, *arguments, **more):
+        path = tmp_path / "entry.py"
+        path.write_text(textwrap.dedent(code), encoding="utf-8")
+        return run_file(path, *arguments, **more)
+
+    return run_code
+
+
+@pytest.fixture
+def returns(run):
+    def run_expression(expression, before=""):
+        return run(BASE + before + "class A(Action):\n    def run(self): return %s\n" % expression)
+
+    return run_expression
+
+
+# --- what run() returns
+
+
+@pytest.mark.parametrize("expression, result, status", [
+    ("(True, {'a': 1})", {"a": 1}, True),
+    ("(False, 'why')", "why", False),
+    ("(None, 5)", 5, None),
+    ("None", None, None),
+    ("0", 0, None),
+    ("[1, 2]", [1, 2], None),
+    ("(1, 2, 3)", [1, 2, 3], None),
+    ("(True,)", [True], None),
+    ("(True, ('a', 'b'))", ["a", "b"], True),
+    ("(True, float('nan'))", None, True),
+    ("(True, {1, 2})", "{1, 2}", True),
+    ("(True, {1: 'a'})", "{1: 'a'}", True),
+    ("(True, b'x')", "b'x'", True),
+    ("(True, 2 ** 70)", str(2 ** 70), True),
+    ("(True, '\\u00fc\\u2028')", "\u00fc\u2028", True),
+])
+def test_a_returned_value(returns, expression, result, status):
+    ran = returns(expression)
+    assert (ran.code, ran.result, ran.status, ran.stderr) == (0, result, status, "")
+
+
+def test_a_pair_that_starts_with_neither_boolean_nor_none_fails_with_its_own_code(returns):
+    ran = returns("('host', 5)")
+    assert ran.code == 220
+    assert "must either be True or False, got: host" in ran.stderr
+    assert ran.result == "None"
+
+
+def test_an_exception_leaves_a_traceback_and_no_result(returns):
+    ran = returns("1 / 0")
+    assert (ran.code, ran.result, ran.status) == (1, "None", None)
+    assert "ZeroDivisionError" in ran.stderr
+
+
+def test_leaving_early_is_a_success_without_result(returns):
+    ran = returns("__import__('sys').exit(0)")
+    assert (ran.code, ran.result, ran.status) == (0, "None", None)
+
+
+def test_a_value_that_json_lacks_without_status_becomes_python_text(returns):
+    ran = returns("{1, 2}")
+    assert (ran.code, ran.status) == (0, None)
+    assert ran.result.startswith("{1, 2}")
+
+
+def test_a_lone_surrogate_loses_the_status(returns):
+    ran = returns("(False, '\\ud800')")
+    assert (ran.code, ran.status) == (0, None)
+    assert ran.result == "'\\ud800', 'status': False}"
+
+
+def test_what_the_action_prints_is_kept_apart(returns):
+    ran = returns("(print('hello'), (True, 1))[1]")
+    assert (ran.stdout, ran.result) == ("hello\n", 1)
+
+
+def test_an_action_that_prints_the_delimiter_is_found_out(returns):
+    ran = returns("(print(%r), (True, 1))[1]" % wrapper.DELIMITER)
+    with pytest.raises(ValueError, match="should be 3, was 4"):
+        wrapper.split_output(ran.raw)
+
+
+# --- which class, how it is built
+
+
+def test_the_first_class_by_name_that_has_run_is_taken(run):
+    ran = run(BASE + textwrap.dedent("""\
+        class AHelper:
+            pass
+        class BHelper:
+            def run(self, **kw): return "the helper"
+            def __init__(self, config, action_service): pass
+        class Zed(Action):
+            def run(self): return "the action"
+        """))
+    assert ran.result == "the helper"
+    assert "AHelper" in ran.stderr
+
+
+def test_imported_classes_do_not_count(run):
+    assert run(BASE + "class Zed(Action):\n    def run(self): return 'zed'\n").result == "zed"
+
+
+@pytest.mark.parametrize("code, words", [
+    ("x = 1\n", "Found no classes in plugin file"),
+    ("import nothing_of_that_name\n", "nothing_of_that_name"),
+    ("def broken(:\n", "SyntaxError"),
+    # Dataclasses with postponed annotations want the module in sys.modules, where it is not.
+    (("from __future__ import annotations\nimport dataclasses\n@dataclasses.dataclass\n"
+      "class A:\n    x: int\n"), "Error"),
+])
+def test_a_file_that_cannot_be_loaded(run, code, words):
+    ran = run(code)
+    assert ran.code == 1
+    assert words in ran.stderr
+
+
+def test_a_constructor_without_action_service_gets_it_later(run):
+    ran = run(BASE + textwrap.dedent("""\
+        class Old(Action):
+            def __init__(self, config):
+                super(Old, self).__init__(config)
+                self.then = self.action_service
+            def run(self): return [self.then is None, self.action_service is not None]
+        """))
+    assert ran.result == [True, True]
+
+
+def test_configuration_and_logger(run):
+    ran = run(BASE + textwrap.dedent("""\
+        class A(Action):
+            def run(self):
+                self.logger.info("hello %s", self.config.get("nope"))
+                try:
+                    self.config["nope"]
+                except ValueError as error:
+                    return [self.config["a"], str(error)]
+        """), config={"a": {"b": 1}})
+    assert ran.result[0] == {"b": 1}
+    assert 'pack "mini" is missing key "nope"' in ran.result[1]
+    assert ran.stderr == "st2.actions.python.A: INFO     hello None\n"
+
+
+def test_the_log_level_can_be_raised(run):
+    code = BASE + "class A(Action):\n    def run(self): self.logger.info('quiet')\n"
+    assert run(code, arguments=["--log-level=ERROR"]).stderr == ""
+
+
+def test_parameters_come_as_an_argument_or_through_stdin(run):
+    code = BASE + "class A(Action):\n    def run(self, **kw): return kw\n"
+    assert run(code, {"a": [1, None, "\u00fc"]}).result == {"a": [1, None, "\u00fc"]}
+    big = {"a": "x" * 200000}
+    line = json.dumps({"parameters": big}) + "\n"
+    assert run(code, stdin=line, arguments=["--stdin-parameters"]).result == big
+
+
+@pytest.mark.parametrize("stdin, words", [
+    ("\n", "no valid parameters"), ("nonsense\n", "Failed to parse parameters from stdin"),
+    ("[1]\n", "Failed to parse parameters from stdin")])
+def test_stdin_that_holds_no_parameters(run, stdin, words):
+    code = BASE + "class A(Action):\n    def run(self, **kw): return kw\n"
+    ran = run(code, stdin=stdin, arguments=["--stdin-parameters"])
+    assert ran.code == 1
+    assert words in ran.stderr
+
+
+def test_unknown_parameters_of_run_are_an_exception(run):
+    ran = run(BASE + "class A(Action):\n    def run(self, a): return a\n", {"a": 1, "b": 2})
+    assert ran.code == 1
+    assert "unexpected keyword argument 'b'" in ran.stderr
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["--nonsense=1"], "unknown argument --nonsense"), (["--config"], "--config needs a value")])
+def test_wrong_arguments_are_named(run, arguments, words):
+    assert words in run(BASE, arguments=arguments).stderr
+
+
+# --- what can be imported
+
+
+def test_the_path_is_that_of_production(tmp_path):
+    lib = tmp_path / "actions" / "lib"
+    lib.mkdir(parents=True)
+    entry = tmp_path / "actions" / "entry.py"
+    entry.write_text(BASE + textwrap.dedent("""\
+        import sys
+        class A(Action):
+            def run(self): return sys.path
+        """))
+    found = run_file(entry, env={"PYTHONPATH": str(lib)}).result
+    assert found[0].endswith("site-packages")
+    assert str(ROOT) not in found
+    assert str(ROOT / "standalone") not in found
+    assert found.index(str(lib)) < found.index(str(ROOT / "standalone" / "stand_ins"))
+    assert found[-1] == str(tmp_path / "actions")
+
+
+def test_a_real_st2common_wins_over_the_stand_in(tmp_path):
+    real = tmp_path / "st2common" / "runners"
+    real.mkdir(parents=True)
+    (tmp_path / "st2common" / "__init__.py").write_text("")
+    (real / "__init__.py").write_text("")
+    (real / "base_action.py").write_text(
+        "class Action:\n    def __init__(self, config=None, action_service=None): pass\n"
+        "    where = 'real'\n")
+    entry = tmp_path / "entry.py"
+    entry.write_text(BASE + "class A(Action):\n    def run(self): return self.where\n")
+    assert run_file(entry, env={"PYTHONPATH": str(tmp_path)}).result == "real"
+
+
+def test_the_wrapper_imports_little():
+    code = (
+        "import runpy, sys; before = set(sys.modules); sys.argv = ['w', '--pack=m', "
+        "'--file-path=' + sys.argv[1]]; sys.path.insert(0, sys.argv[0])\n"
+        "import standalone.wrapper; print(sorted(set(sys.modules) - before))")
+    found = subprocess.run(
+        [sys.executable, "-S", "-c", code, "x"], cwd=str(ROOT), stdout=subprocess.PIPE, check=True,
+        text=True).stdout
+    for heavy in ("typing", "logging", "argparse", "inspect", "yaml", "jinja2", "subprocess"):
+        assert "'%s'" % heavy not in found
+
+
+# --- the datastore over the API
+
+
+class _Keys(http.server.BaseHTTPRequestHandler):
+    def _answer(self, code, body):
+        self.server.seen.append((self.command, self.path, self.headers.get("X-Auth-Token")))
+        self.send_response(code)
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode())
+
+    def do_GET(self):
+        if self.path.startswith("/v1/keys?"):
+            self._answer(200, [{"name": name, "value": value}
+                               for name, value in sorted(self.server.keys.items())])
+            return
+        name = self.path[len("/v1/keys/"):].split("?")[0]
+        value = self.server.keys.get(name)
+        self._answer(200 if value else 404, {"name": name, "value": value})
+
+    def do_PUT(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        self.server.keys[self.path[len("/v1/keys/"):]] = body["value"]
+        self._answer(200, body)
+
+    def do_DELETE(self):
+        name = self.path[len("/v1/keys/"):].split("?")[0]
+        self._answer(204 if self.server.keys.pop(name, None) else 404, None)
+
+    def log_message(self, *arguments):
+        """Silent."""
+
+
+@pytest.fixture
+def api():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Keys)
+    server.keys, server.seen = {}, []
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_the_action_service_speaks_to_the_api(run, api):
+    api_url = "http://127.0.0.1:%d/v1" % api.server_port
+    ran = run(BASE + textwrap.dedent("""\
+        class A(Action):
+            def run(self):
+                kv = self.action_service
+                return [
+                    kv.set_value("x", {"a": 1}), kv.get_value("x"),
+                    kv.set_value("shared.y", 5, local=False, ttl=60),
+                    kv.get_value("x", local=False),
+                    [pair.name for pair in kv.list_values(local=False)],
+                    kv.delete_value("x"), kv.delete_value("x"), kv.get_value("x"),
+                ]
+        """), env={"ST2_ACTION_API_URL": api_url, "ST2_ACTION_AUTH_TOKEN": "tok"})
+    assert ran.result == [
+        True, "{'a': 1}", True, None, ["mini.A%3Ax", "shared.y"], True, False, None]
+    assert {token for _, _, token in api.seen} == {"tok"}
+
+
+def test_an_api_that_is_down_looks_like_a_missing_value_and_fails_a_write(run):
+    ran = run(BASE + textwrap.dedent("""\
+        class A(Action):
+            def run(self):
+                found = self.action_service.get_value("x")
+                try:
+                    self.action_service.set_value("x", 1)
+                except Exception as error:
+                    return [found, type(error).__name__]
+        """), env={"ST2_ACTION_API_URL": "http://127.0.0.1:9/v1"})
+    assert ran.result == [None, "URLError"]
+
+
+# --- JSON by orjson's rules
+
+
+class Colour(enum.Enum):
+    """For the test below."""
+
+    RED = "red"
+
+
+@dataclasses.dataclass
+class Point:
+    """For the test below."""
+
+    x: int
+    _hidden: int = 0
+
+
+SAMPLES = [
+    datetime.datetime(2026, 1, 2, 3, 4, 5, 6),  # noqa: DTZ001
+    datetime.date(2026, 1, 2), datetime.time(1, 2, 3),
+    datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone.utc), uuid.UUID(int=5), Colour.RED,
+    Point(1), {"a": Point(2)}, decimal.Decimal("1.5"), {1, 2}, b"x", {1: 2}, {None: 1},
+    2 ** 64 - 1, 2 ** 64, -2 ** 63, -2 ** 63 - 1, float("inf"), float("nan"), 1e300,
+    "\ud800", {"\ud800": 1}, (1, 2), True, None, object(), [[[]]],
+    type("Text", (str,), {})("t"), type("Whole", (int,), {})(5),
+    type("Many", (list,), {})([1]), type("Map", (dict,), {})(a=1), complex(1, 2), range(3), Point,
+    len,
+]
+
+
+@pytest.mark.parametrize("value", SAMPLES, ids=[repr(value)[:30] for value in SAMPLES])
+def test_a_value_is_serialised_or_refused_as_by_orjson(value):
+    orjson = needs.module("orjson")
+    try:
+        wanted = json.loads(orjson.dumps(value).decode())
+    except TypeError:
+        with pytest.raises(TypeError):
+            wrapper.to_json(value)
+    else:
+        assert json.loads(wrapper.to_json(value)) == wanted
+
+
+@given(st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=10))
+def test_any_plain_value_is_serialised_or_refused_as_by_orjson(value):
+    orjson = needs.module("orjson")
+    try:
+        wanted = json.loads(orjson.dumps(value).decode())
+    except TypeError:
+        with pytest.raises(TypeError):
+            wrapper.to_json(value)
+    else:
+        assert json.loads(wrapper.to_json(value)) == wanted
