@@ -172,11 +172,18 @@ def test_alert_that_was_resolved_by_mistake_comes_back(ctx, api):
     look(ctx, api, after=60), look(ctx, api, after=60)
     incident_id = incidents(ctx.store)[0]["id"]
     registry.resolve(ctx.store, incident_id, "self_resolved", "closed")
-    api.alerts = [there("A", updated=119.0)]
+    api.alerts = [there("A", updated=59.0)]
     assert look(ctx, api)["reopened"] == 0  # that word is older than the end
     api.alerts = [there("A", updated=170.0)]
     assert look(ctx, api, after=60)["reopened"] == 1
     assert incidents(ctx.store)[0]["id"] == incident_id
+
+
+def test_alert_that_starts_anew_between_the_looks_is_no_late_message(ctx, api):
+    attach(ctx.store, [signal("A")])
+    look(ctx, api, after=60), look(ctx, api, after=60)
+    assert attach(ctx.store, [signal("A", starts=119.0)]).attached
+    assert incidents(ctx.store)[0]["cleared_at"] is None
 
 
 def test_incident_closed_while_its_alert_goes_on_firing_is_reopened(ctx, api):

@@ -3,13 +3,12 @@ alert is in exactly one incident and every end was seen. The poll runs now and t
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
-import pytest
 
 from selfheal import door
 from selfheal.config import Config
@@ -22,10 +21,8 @@ from selfheal.store import open_store
 from tests import alert_scene, stores
 from tests.live_alertmanager import Alertmanager, free_port, rfc3339
 
-import json
-
 ROUNDS = 50
-ROUND_S = 0.5
+ROUND_S = 0.4
 MODES = ("takes", "takes", "is down", "refuses", "hangs up", "accepts and drops", "stores and hangs up")
 
 
@@ -34,6 +31,7 @@ class Hook:
 
     def __init__(self, url):
         self.url = url
+        self.target = {}
         self.mode = "takes"
         self.port = free_port()
         self.results = []
@@ -42,7 +40,8 @@ class Hook:
         self._server = None
 
     def context(self):
-        return Context(Config({"database": {"url": self.url}}), http=HttpClient(), platform=self.triggers)
+        config = Config({"database": {"url": self.url}, "alertmanager": self.target})
+        return Context(config, http=HttpClient(), platform=self.triggers)
 
     def set(self, mode):
         self.mode = mode
@@ -122,9 +121,8 @@ def close_cleared(store):
         registry.resolve(store, row["id"], "self_resolved", "closed")
 
 
-@pytest.mark.parametrize("kind", ["sqlite"])
-def test_every_alert_ends_in_one_incident_and_every_end_is_seen(kind, tmp_path, monkeypatch):
-    # A minute of the real thing is half a second here.
+def test_every_alert_ends_in_one_incident_and_every_end_is_seen(tmp_path, monkeypatch):
+    # A minute of the real thing is less than half a second here.
     monkeypatch.setattr(reconciling, "SETTLED_S", 2 * ROUND_S)
     monkeypatch.setattr(reconciling, "MISSED_TWICE_AFTER_S", ROUND_S / 2)
     seed = int(os.environ.get("SELFHEAL_TEST_SEED") or random.SystemRandom().randrange(10 ** 6))
@@ -136,9 +134,8 @@ def test_every_alert_ends_in_one_incident_and_every_end_is_seen(kind, tmp_path, 
     hook.start()
     server = Alertmanager(tmp_path / "alertmanager", "http://127.0.0.1:%d/" % hook.port,
                           group_by=chance.choice((["alertname"], ["..."], ["namespace"])))
-    found = []
     with server:
-        target = {"url": server.url}
+        hook.target = {"url": server.url}
         try:
             for number in range(ROUNDS):
                 hook.set(chance.choice(MODES))
@@ -148,36 +145,40 @@ def test_every_alert_ends_in_one_incident_and_every_end_is_seen(kind, tmp_path, 
                 server.post_alerts(world.told())
                 time.sleep(ROUND_S)  # the pace of the rounds; nothing is waited for
                 if number % 3 == 2:
-                    found.append(reconciling.reconcile(hook.context(), "default", target))
+                    reconciling.reconcile(hook.context(), "default", hook.target)
                 if chance.random() < 0.5:
                     close_cleared(store)
             deadline = time.monotonic() + 15
             hook.set("takes")
             while time.monotonic() < deadline and not settled(store, world):
                 server.post_alerts(world.told())
-                found.append(reconciling.reconcile(hook.context(), "default", target))
+                reconciling.reconcile(hook.context(), "default", hook.target)
                 time.sleep(ROUND_S)
         finally:
             hook.stop()
-    check(store, world, hook, found)
+    check(store, world, hook)
+
+
+def true_state(world):
+    return {(fingerprint_of(labels(key)), canonical_time(rfc3339(start))) for key, start in world.firing.items()}
+
+
+def firing_here(store):
+    return {key for key, status in alert_scene.alert_states(store).items() if status == "firing"}
 
 
 def settled(store, world):
-    states = alert_scene.alert_states(store)
-    firing = {key for key, status in states.items() if status == "firing"}
-    return set(states) >= world.ever and len(firing) == len(world.firing)
+    return set(alert_scene.alert_states(store)) >= world.ever and firing_here(store) == true_state(world)
 
 
-def check(store, world, hook, found):
-    states = alert_scene.alert_states(store)
-    true = {(fingerprint_of(labels(key)), canonical_time(rfc3339(start))) for key, start in world.firing.items()}
+def check(store, world, hook):
     assert all(ok for ok, _ in hook.results), [result for ok, result in hook.results if not ok]
-    assert set(states) == world.ever, "alerts lost or invented"
-    assert {key for key, status in states.items() if status == "firing"} == true, "ends missed or invented"
+    assert set(alert_scene.alert_states(store)) == world.ever, "alerts lost or invented"
+    assert firing_here(store) == true_state(world), "ends missed or invented"
     close_cleared(store)
     rows = store.query("SELECT i.group_key, i.status, COUNT(DISTINCT i.id) AS many, "
                        "SUM(CASE WHEN a.status = 'firing' THEN 1 ELSE 0 END) AS firing "
                        "FROM incidents i LEFT JOIN alerts a ON a.incident_id = i.id GROUP BY i.group_key, i.status")
     assert len(rows) == len({row["group_key"] for row in rows}) and all(row["many"] == 1 for row in rows)
     assert all((row["firing"] > 0) == (row["status"] != "resolved") for row in rows)
-    assert len(world.ever) > 20 and sum(each["resolved"] for each in found) + hook.counts["takes"] > 0
+    assert len(world.ever) > 20

@@ -154,6 +154,18 @@ def test_refused_message_does_not_hold_up_the_others(ctx, receiver):
     assert [row_of(ctx, i)["status"] for i in ids] == ["pending", "sent", "sent"]
 
 
+def test_slow_receiver_does_not_keep_the_sender_for_ever(ctx, receiver):
+    for number in range(5):
+        outbox.post(ctx.store, "escalation", None, "key-%d" % number, {})
+
+    def slowly(_request):
+        ctx.clock.at += 40
+
+    receiver.on_request = slowly
+    assert len(outbox.deliver(ctx)) == 2
+    assert outbox.pending_count(ctx.store) == 3
+
+
 @pytest.mark.parametrize(
     "url", ["ftp://127.0.0.1/x", "nonsense", "http://", "http://127.0.0.1:99999/"]
 )

@@ -187,7 +187,8 @@ def test_every_mistake_is_found_at_once():
 
 
 def test_named_target_may_complete_what_is_written_flat():
-    assert found({"prometheus": {"username": "me", "edge": {"url": "http://e", "password": "p"}}}) == []
+    edge = {"url": "http://e", "password": "p"}
+    assert found({"prometheus": {"username": "me", "edge": edge}}) == []
     (problem,) = found({"prometheus": {"password": "p", "edge": {"url": "http://e"}}})
     assert problem.startswith("prometheus.edge.password is set")
 

@@ -27,8 +27,8 @@ def undoable(tmp_path, name, *, fails=False, undo_fails=False) -> dict:
     """A step that writes its name into `log`, and an undo that writes `-name`."""
     return {
         "name": name, "command": scenes.shell("echo %s >> %s/log; exit %d" % (name, tmp_path, int(fails))),
-        "undo": {"command": scenes.shell("[ ! -e {0}/stuck ] || exit {1}; echo -{2} >> {0}/log".format(
-            tmp_path, int(undo_fails), name))}}
+        "undo": {"command": scenes.shell("%secho -%s >> %s/log" % (
+            "[ ! -e %s/stuck ] || exit 1; " % tmp_path if undo_fails else "", name, tmp_path))}}
 
 
 def log(tmp_path) -> list:

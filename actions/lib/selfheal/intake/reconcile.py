@@ -129,7 +129,7 @@ def _ended(store: Store, target_name: str, known: Mapping[str, List[Row]], there
             continue
         since = before.get(fingerprint, looked_at)
         if looked_at - since >= MISSED_TWICE_AFTER_S:
-            ended += [_end_of(row, looked_at) for row in rows]
+            ended += [_end_of(row, since) for row in rows]
         else:
             missed[fingerprint] = since
     if missed != before:
@@ -142,6 +142,7 @@ def _ended(store: Store, target_name: str, known: Mapping[str, List[Row]], there
 
 
 def _end_of(row: Row, ended_at: float) -> Signal:
+    """The end of the alert at `ended_at`: when it was first missed, so that a start after that is a new one."""
     return Signal(fingerprint=row["fingerprint"],
                   starts_at=row["starts_at"],
                   status=RESOLVED,

@@ -169,11 +169,11 @@ def unrecorded(incident_id: str, reason: str, problem: str) -> Dict[str, Any]:
         title,
         why(reason),
         "",
-        "selfheal's own database failed, so nothing more can be told and nothing was "
-        "recorded: %s" % one_line(problem, 500),
+        "selfheal's database failed, so this is all there is to tell: %s" % one_line(problem, 500),
         "",
-        "Do first: look at the alert in Alertmanager yourself, and mend the database (st2 run "
-        "selfheal.check_config). When it is back, selfheal takes the incident up again.",
+        "Do first: look at the alert in Alertmanager yourself, then mend selfheal's database.",
+        "See what is wrong: st2 run selfheal.check_config",
+        "When the database is back, selfheal takes the incident up again.",
     ]
     return {
         "title": title,

@@ -32,6 +32,7 @@ LONGEST_RETRY_S = 900.0
 MANY_ATTEMPTS = 10  # after these the timeline says so, and one attempt an hour remains
 HOURLY_S = 3600.0
 BATCH = 50
+BATCH_TIME_S = 60.0  # a slow receiver must not keep housekeeping from its other work
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,11 @@ def deliver(ctx: Context, outbox_id: Optional[str] = None, limit: int = BATCH) -
     due = _due(store, outbox_id, limit)
     if not is_configured(ctx):
         return [_delivery(row, NO_DESTINATION, False) for row in due]
-    done = []
+    done: List[Delivery] = []
+    end = ctx.clock.monotonic() + BATCH_TIME_S
     for row in due:
+        if ctx.clock.monotonic() >= end:
+            break
         if not _claim(store, row):
             continue
         delivery, is_reachable = _send_stored(ctx, row)

@@ -180,7 +180,9 @@ def _targets(section: str, value: Any) -> List[Tuple[str, Mapping[str, Any]]]:
         return []
     named = {name: item for name, item in value.items() if isinstance(item, Mapping)}
     flat = {name: item for name, item in value.items() if name not in named}
-    found = [("%s.%s" % (section, name), {**flat, **item}) for name, item in named.items()]
+    found: List[Tuple[str, Mapping[str, Any]]] = [
+        ("%s.%s" % (section, name), {**flat, **item}) for name, item in named.items()
+    ]
     return [(section, flat), *found] if flat.get("url") or not named else found
 
 

@@ -98,8 +98,7 @@ def run(
     cwd: Optional[str] = None,
     should_stop: Optional[Callable[[], str]] = None,
 ) -> Finished:
-    """Run `command` to its end, for at most `timeout_s` seconds, or until `should_stop()` gives a
-    reason.
+    """Run `command` to its end, at most `timeout_s` seconds, or until `should_stop()` says why not.
 
     Raises ExternalError when it cannot be started at all.
     """
@@ -115,20 +114,17 @@ def run(
                 stderr=subprocess.PIPE,
                 pass_fds=files,
                 start_new_session=True,
-                preexec_fn=_die_with_parent(),
+                preexec_fn=_before_the_program(watcher.fileno()),
             )
         except (OSError, subprocess.SubprocessError, ValueError) as error:
             raise ExternalError(
                 "cannot start %r: %s" % (argv[0], error), retryable=False
             ) from error
         try:
-            _tell(watcher, b"%d\n" % child.pid)
             stopped, outputs = _follow(child, started + timeout_s, should_stop)
         except BaseException:
             end_group(child)
             raise
-        finally:
-            _tell(watcher, b"done\n")
     return Finished(
         exit_code=None if stopped else child.returncode,
         stdout=outputs[0],
@@ -290,31 +286,25 @@ def _watcher() -> Iterator[Any]:
         yield watcher.stdin
     finally:
         try:
-            watcher.stdin.close()  # type: ignore[union-attr]
+            watcher.communicate(b"done\n")
         except BrokenPipeError:
-            pass
-        watcher.wait()
+            watcher.wait()  # somebody killed it; the parent-death signal still held
 
 
-def _tell(watcher: Any, line: bytes) -> None:
-    try:
-        watcher.write(line)
-        watcher.flush()
-    except BrokenPipeError:
-        pass  # somebody killed the watcher; the parent-death signal still holds
-
-
-def _die_with_parent() -> Optional[Callable[[], None]]:
-    if not sys.platform.startswith("linux"):
-        return None
-    import ctypes
-
-    libc = ctypes.CDLL(None)
+def _before_the_program(watcher: int) -> Callable[[], None]:
+    """What the child does before it becomes the program: whatever that starts is then watched."""
     parent = os.getpid()
+    libc: Any = None
+    if sys.platform.startswith("linux"):
+        import ctypes
 
-    def ask_kernel() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        libc = ctypes.CDLL(None)
+
+    def prepare() -> None:
+        if libc is not None:
+            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        os.write(watcher, b"%d\n" % os.getpid())
         if os.getppid() != parent:  # it died before the kernel knew
             os._exit(1)
 
-    return ask_kernel
+    return prepare

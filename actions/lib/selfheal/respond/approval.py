@@ -138,18 +138,13 @@ def approval_asked(ctx: Context, inquiry_id: str, route: str) -> Dict[str, Any]:
 
 
 def is_approved(store: Store, incident: Incident, plan_hash: str) -> bool:
-    """Whether a person approved that plan for the incident's present response and the approval has
-    not run out.
-    """
-    return (
-        store.value(
-            "SELECT 1 FROM approvals WHERE incident_id = ? AND plan_hash = ? AND status = ? AND "
-            "decided_at > ? "
-            "AND (run_id = ? OR run_id IS NULL)",
-            (incident.id, plan_hash, APPROVED, incident.opened_at, incident.run_id),
-        ) is not
-        None
+    """Whether a person approved that plan for the incident's present response."""
+    found = store.one(
+        "SELECT id FROM approvals WHERE incident_id = ? AND plan_hash = ? AND status = ? "
+        "AND decided_at >= ? AND (run_id = ? OR run_id IS NULL)",
+        (incident.id, plan_hash, APPROVED, incident.opened_at, incident.run_id),
     )
+    return found is not None
 
 
 def _question(store: Store, incident_id: str, approval_id: str) -> Row:

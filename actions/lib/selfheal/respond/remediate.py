@@ -228,9 +228,8 @@ def _on_target(
     finally:
         if ended is None:
             ended = Execution(journal.FAILED, "it broke off by an error of its own", ())
-        try:
+        with ctx.store.transaction():  # a kill leaves the execution running, or all of it done
             _write_outcome(ctx, incident, execution_id, ended, note)
-        finally:
             locks.release(ctx.store, target, execution_id)
     outcome = journal.FAILED if ended.outcome == journal.INTERRUPTED else ended.outcome
     answer = _answer(incident, outcome, ended.reason, execution_id)

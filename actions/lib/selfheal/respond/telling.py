@@ -85,7 +85,8 @@ def past_the_store(
     except SelfhealError as error:
         raise StoreError(
             "nobody could be told about %s: the store failed (%s) and notify.webhook too (%s); "
-            "mend database.url and notify.webhook.url" % (incident_id or payload["title"], problem, error),
+            "mend database.url and notify.webhook.url" %
+            (incident_id or payload["title"], problem, error),
             retryable=True,
         ) from problem
     ctx.log.error(
