@@ -57,7 +57,12 @@ def real_bodies():
             for path in sorted(FIXTURES.glob("*/*alerts.json")) if not path.name.startswith("api_")}
 
 
-def alert(name="ServiceDown", starts=-60.0, ends=None, severity="critical", annotations=None, **labels):
+def alert(name="ServiceDown",
+          starts=-60.0,
+          ends=None,
+          severity="critical",
+          annotations=None,
+          **labels):
     """One alert as the webhook writes it; `starts` and `ends` are seconds from NOW."""
     labels = {"alertname": name, "severity": severity, **labels}
     return {
@@ -70,19 +75,25 @@ def alert(name="ServiceDown", starts=-60.0, ends=None, severity="critical", anno
 
 def body(*alerts, truncated=0, receiver="selfheal", **more):
     """A webhook body, version 4."""
-    status = "firing" if any(a.get("status") == "firing" for a in alerts if isinstance(a, dict)) else "resolved"
+    status = "firing" if any(a.get("status") == "firing"
+                             for a in alerts
+                             if isinstance(a, dict)) else "resolved"
     return {
-        "receiver": receiver, "status": status, "alerts": list(alerts), "groupLabels": {}, "commonLabels": {},
-        "commonAnnotations": {}, "externalURL": "http://alertmanager.example", "version": "4",
-        "groupKey": "{}:{}", "truncatedAlerts": truncated, **more}
+        "receiver": receiver, "status": status, "alerts": list(alerts), "groupLabels": {},
+        "commonLabels": {}, "commonAnnotations": {}, "externalURL": "http://alertmanager.example",
+        "version": "4", "groupKey": "{}:{}", "truncatedAlerts": truncated, **more
+    }
 
 
 def signal(*args, at=NOW, confirmed_at=None, group_by=(), **labels):
-    """`alert(...)` read as a Signal; `confirmed_at` (seconds from NOW) makes it an answer of the API."""
+    """`alert(...)` read as a Signal; `confirmed_at` (seconds from NOW) makes it an answer of the
+    API.
+    """
     raw = alert(*args, **labels)
     if confirmed_at is not None:
         raw["updatedAt"] = time_text(NOW + confirmed_at)
-    return parse_alert(raw, Reading(now=at, group_by=tuple(group_by), is_answer=confirmed_at is not None))
+    return parse_alert(
+        raw, Reading(now=at, group_by=tuple(group_by), is_answer=confirmed_at is not None))
 
 
 def incidents(store):
@@ -92,4 +103,5 @@ def incidents(store):
 
 def alert_states(store):
     """{(fingerprint, starts_at): status} of all alerts."""
-    return {(row["fingerprint"], row["starts_at"]): row["status"] for row in store.query("SELECT * FROM alerts")}
+    return {(row["fingerprint"], row["starts_at"]): row["status"]
+            for row in store.query("SELECT * FROM alerts")}

@@ -117,7 +117,7 @@ class Alertmanager(_Server):
                  directory,
                  webhook_url: str = "",
                  *,
-                 group_by=("alertname", ),
+                 group_by=("alertname",),
                  group_wait: str = "100ms",
                  group_interval: str = "1s",
                  repeat_interval: str = "1m",

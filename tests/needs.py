@@ -1,11 +1,13 @@
 """What a test needs from the machine: a tool, a module, a platform.
 
 Promises one rule for all tests: on a user's machine a missing need skips the test with a reason,
-with `CI=true` it fails, so that nothing is silently left untested there.
+with `CI=true` it fails, so that nothing is silently left untested there. Under StackStorm's own test
+runner, whose machines bring no servers, it is a skip all the same.
 """
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import shutil
 import sys
@@ -22,9 +24,13 @@ _MORE_PLACES: Tuple[str, ...] = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 def missing(what: str) -> Any:
     """Skip the running test because `what` is not here; fail it when `CI=true`."""
-    if os.environ.get("CI", "").lower() == "true":
+    if os.environ.get("CI", "").lower() == "true" and not _is_under_stackstorm():
         pytest.fail("%s, and CI=true means that nothing may be left out" % what, pytrace=False)
     pytest.skip(what)
+
+
+def _is_under_stackstorm() -> bool:
+    return importlib.util.find_spec("st2common.persistence") is not None  # the stand-ins lack it
 
 
 def tool(name: str, *others: str, places: Sequence[str] = _MORE_PLACES) -> str:

@@ -1,4 +1,6 @@
-"""The strategy: what every rule forbids holds whatever else is true, and more risk never gives more autonomy."""
+"""The strategy: what every rule forbids holds whatever else is true, and more risk never gives more
+autonomy.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from selfheal.decide.strategy import (
     APPROVE,
     AUTOMATED,
@@ -21,23 +24,49 @@ from selfheal.decide.strategy import (
 )
 
 GOOD = Facts(
-    severity="critical", response_level="auto", autonomy="auto", safe_mode=True, dry_run=False, has_plan=True,
-    risk="reversible", confidence=0.9, min_confidence=0.7, attempts=1, max_retries=3)
+    severity="critical",
+    response_level="auto",
+    autonomy="auto",
+    safe_mode=True,
+    dry_run=False,
+    has_plan=True,
+    risk="reversible",
+    confidence=0.9,
+    min_confidence=0.7,
+    attempts=1,
+    max_retries=3,
+)
 # How much each strategy lets us do by ourselves.
 FREEDOM = {AUTOMATED: 2, APPROVE: 1, MANUAL: 0, ESCALATE: 0, IGNORE: 0}
 
 facts = st.builds(
-    Facts, severity=st.sampled_from(["critical", "error", "warning", "info", "odd"]),
+    Facts,
+    severity=st.sampled_from(["critical", "error", "warning", "info", "odd"]),
     response_level=st.sampled_from(["info", "auto", "manual", "odd", ""]),
-    autonomy=st.sampled_from(["observe", "suggest", "approve", "auto", "odd"]), safe_mode=st.booleans(),
-    dry_run=st.booleans(), has_plan=st.booleans(), risk=st.sampled_from([*RISKS, "", "odd"]),
-    confidence=st.floats(0, 1) | st.just(math.nan), min_confidence=st.floats(0, 1), attempts=st.integers(0, 6),
-    max_retries=st.integers(0, 5), is_cleared=st.booleans(), budget_ok=st.booleans(), breaker_ok=st.booleans(),
-    is_frozen=st.booleans())
+    autonomy=st.sampled_from(["observe", "suggest", "approve", "auto", "odd"]),
+    safe_mode=st.booleans(),
+    dry_run=st.booleans(),
+    has_plan=st.booleans(),
+    risk=st.sampled_from([*RISKS, "", "odd"]),
+    confidence=st.floats(0, 1) | st.just(math.nan),
+    min_confidence=st.floats(0, 1),
+    attempts=st.integers(0, 6),
+    max_retries=st.integers(0, 5),
+    is_cleared=st.booleans(),
+    budget_ok=st.booleans(),
+    breaker_ok=st.booleans(),
+    is_frozen=st.booleans(),
+)
 mostly_good = st.builds(
-    dataclasses.replace, st.just(GOOD), risk=st.sampled_from([*RISKS, "", "odd"]), safe_mode=st.booleans(),
-    confidence=st.floats(0, 1) | st.just(math.nan), dry_run=st.booleans(), is_frozen=st.booleans(),
-    autonomy=st.sampled_from(["approve", "auto"]))
+    dataclasses.replace,
+    st.just(GOOD),
+    risk=st.sampled_from([*RISKS, "", "odd"]),
+    safe_mode=st.booleans(),
+    confidence=st.floats(0, 1) | st.just(math.nan),
+    dry_run=st.booleans(),
+    is_frozen=st.booleans(),
+    autonomy=st.sampled_from(["approve", "auto"]),
+)
 any_facts = facts | mostly_good
 
 
@@ -75,47 +104,56 @@ def _freedom(found: Facts) -> int:
 @given(any_facts, st.sampled_from(RISKS), st.sampled_from(RISKS))
 def test_more_risk_never_gives_more_autonomy(found, one, other):
     lower, higher = sorted((one, other), key=RISKS.index)
-    assert _freedom(dataclasses.replace(found, risk=higher)) <= _freedom(dataclasses.replace(found, risk=lower))
+    assert _freedom(dataclasses.replace(found, risk=higher)) <= _freedom(
+        dataclasses.replace(found, risk=lower)
+    )
 
 
 @given(any_facts, st.floats(0, 1), st.floats(0, 1))
 def test_less_confidence_never_gives_more_autonomy(found, one, other):
     low, high = sorted((one, other))
-    assert _freedom(dataclasses.replace(found, confidence=low)) <= _freedom(dataclasses.replace(found, confidence=high))
+    assert _freedom(dataclasses.replace(found, confidence=low)) <= _freedom(
+        dataclasses.replace(found, confidence=high)
+    )
 
 
 @given(any_facts)
 def test_safe_mode_and_more_attempts_never_give_more_autonomy(found):
-    assert _freedom(dataclasses.replace(found, safe_mode=True)) <= _freedom(dataclasses.replace(found, safe_mode=False))
+    assert _freedom(dataclasses.replace(found, safe_mode=True)) <= _freedom(
+        dataclasses.replace(found, safe_mode=False)
+    )
     assert _freedom(dataclasses.replace(found, attempts=found.attempts + 1)) <= _freedom(found)
 
 
-@pytest.mark.parametrize("changes, strategy, words", [
-    ({}, AUTOMATED, "reversible"),
-    ({"risk": "read-only"}, AUTOMATED, "read-only"),
-    ({"risk": "disruptive"}, APPROVE, "resolver.safe_mode is on"),
-    ({"risk": "disruptive", "safe_mode": False}, AUTOMATED, "resolver.safe_mode is off"),
-    ({"risk": "destructive", "safe_mode": False}, APPROVE, "destructive"),
-    ({"risk": "odd", "safe_mode": False}, APPROVE, "destructive"),
-    ({"confidence": 0.69}, APPROVE, "0.69 is below resolver.min_confidence 0.70"),
-    ({"autonomy": "approve"}, APPROVE, "autonomy for this alert is approve"),
-    ({"autonomy": "approve", "dry_run": True}, IGNORE, "dry run"),
-    ({"dry_run": True}, AUTOMATED, "nothing is touched"),
-    ({"autonomy": "suggest"}, MANUAL, "suggest"),
-    ({"autonomy": "observe"}, IGNORE, "observe"),
-    ({"response_level": "info"}, IGNORE, "response level is info"),
-    ({"response_level": "manual"}, MANUAL, "response level is manual"),
-    ({"is_cleared": True}, IGNORE, "gone"),
-    ({"attempts": 4}, ESCALATE, "response 4 and resolver.max_retries allows 3"),
-    ({"attempts": 3}, AUTOMATED, "reversible"),
-    ({"has_plan": False}, ESCALATE, "no runbook fits"),
-    ({"has_plan": False, "severity": "error"}, ESCALATE, "severity is error"),
-    ({"has_plan": False, "severity": "warning"}, MANUAL, "ticket"),
-    ({"has_plan": False, "severity": "info"}, IGNORE, "info"),
-    ({"breaker_ok": False}, ESCALATE, "switched off"),
-    ({"budget_ok": False}, ESCALATE, "budget"),
-    ({"is_frozen": True}, APPROVE, "frozen"),
-])
+@pytest.mark.parametrize(
+    "changes, strategy, words",
+    [
+        ({}, AUTOMATED, "reversible"),
+        ({"risk": "read-only"}, AUTOMATED, "read-only"),
+        ({"risk": "disruptive"}, APPROVE, "resolver.safe_mode is on"),
+        ({"risk": "disruptive", "safe_mode": False}, AUTOMATED, "resolver.safe_mode is off"),
+        ({"risk": "destructive", "safe_mode": False}, APPROVE, "destructive"),
+        ({"risk": "odd", "safe_mode": False}, APPROVE, "destructive"),
+        ({"confidence": 0.69}, APPROVE, "0.69 is below resolver.min_confidence 0.70"),
+        ({"autonomy": "approve"}, APPROVE, "autonomy for this alert is approve"),
+        ({"autonomy": "approve", "dry_run": True}, IGNORE, "dry run"),
+        ({"dry_run": True}, AUTOMATED, "nothing is touched"),
+        ({"autonomy": "suggest"}, MANUAL, "suggest"),
+        ({"autonomy": "observe"}, IGNORE, "observe"),
+        ({"response_level": "info"}, IGNORE, "response level is info"),
+        ({"response_level": "manual"}, MANUAL, "response level is manual"),
+        ({"is_cleared": True}, IGNORE, "gone"),
+        ({"attempts": 4}, ESCALATE, "response 4 and resolver.max_retries allows 3"),
+        ({"attempts": 3}, AUTOMATED, "reversible"),
+        ({"has_plan": False}, ESCALATE, "no runbook fits"),
+        ({"has_plan": False, "severity": "error"}, ESCALATE, "severity is error"),
+        ({"has_plan": False, "severity": "warning"}, MANUAL, "ticket"),
+        ({"has_plan": False, "severity": "info"}, IGNORE, "info"),
+        ({"breaker_ok": False}, ESCALATE, "switched off"),
+        ({"budget_ok": False}, ESCALATE, "budget"),
+        ({"is_frozen": True}, APPROVE, "frozen"),
+    ],
+)
 def test_each_rule_decides_as_written(changes, strategy, words):
     decision = decide(dataclasses.replace(GOOD, **changes))
     assert decision.strategy == strategy
@@ -123,5 +161,9 @@ def test_each_rule_decides_as_written(changes, strategy, words):
 
 
 def test_every_objection_is_named_not_only_the_first():
-    decision = decide(dataclasses.replace(GOOD, risk="destructive", confidence=0.1, autonomy="approve", is_frozen=True))
+    decision = decide(
+        dataclasses.replace(
+            GOOD, risk="destructive", confidence=0.1, autonomy="approve", is_frozen=True
+        )
+    )
     assert len(decision.reasons) == 5

@@ -21,8 +21,8 @@ import pytest
 
 from tests.e2e.world import World, alert
 
-OUTAGES = 40
-KILLED_ACTIONS = 60
+OUTAGES = 30
+KILLED_ACTIONS = 70
 # Longer than any claim, lease or delay of the pack.
 LONG_S = 7200.0
 ENDED = {"resolved", "escalated", "ticketed", "observed"}
@@ -207,7 +207,7 @@ def test_engineer_is_told_what_a_last_response_left_when_it_was_killed(tmp_path)
 
 
 def test_whole_process_killed_at_random_moments(tmp_path, chance):
-    world = World(tmp_path)
+    world = World(tmp_path, {"resolver": {"max_retries": 8}})
     world.open_store().close()
     for turn in range(OUTAGES):
         process = start_outage(world, turn)
@@ -215,7 +215,7 @@ def test_whole_process_killed_at_random_moments(tmp_path, chance):
             process.stdout.readline()
         time.sleep(chance.uniform(0.0, 2.0))
         kill(process)
-        world.pass_time(LONG_S if chance.random() < 0.5 else 1.0)
+        world.pass_time(LONG_S if chance.random() < 0.3 else 1.0)
     assert_nothing_runs_on(world)
     seen = len(world.incidents())
     assert seen >= OUTAGES
@@ -224,6 +224,9 @@ def test_whole_process_killed_at_random_moments(tmp_path, chance):
         assert_consistent(world)
         assert len(world.incidents()) == seen
         assert {one.status for one in world.incidents()} >= {"escalated", "resolved"}
+        # The kills did hit responses, and others did follow.
+        assert world.rows("SELECT * FROM incident_events WHERE kind = 'response_died'")
+        assert [one for one in world.incidents() if one.attempts > 1 and one.status == "resolved"]
 
 
 def test_actions_killed_at_random_moments(tmp_path, chance):

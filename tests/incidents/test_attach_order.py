@@ -13,20 +13,27 @@ from selfheal.store import open_store
 from tests import alert_scene, stores
 from tests.alert_scene import incidents, signal
 
-REAL = [parse_body(raw, Reading(now=alert_scene.NOW)).signals for _, raw in sorted(alert_scene.real_bodies().items())]
+REAL = [
+    parse_body(raw, Reading(now=alert_scene.NOW)).signals
+    for _, raw in sorted(alert_scene.real_bodies().items())
+]
 _tables = ("incidents", "alerts", "incident_events")
 _open = {}
 
 
 def outcome(store):
-    """What must not depend on the order: which causes, over or not, with which alerts in which state."""
+    """What must not depend on the order: which causes, over or not, with which alerts in which
+    state.
+    """
     found = {}
     for row in incidents(store):
-        alerts = store.query("SELECT fingerprint, starts_at, status, ends_at FROM alerts WHERE incident_id = ? "
-                             "ORDER BY fingerprint, starts_at", (row["id"],))
+        alerts = store.query(
+            "SELECT fingerprint, starts_at, status, ends_at FROM alerts WHERE incident_id = ? "
+            "ORDER BY fingerprint, starts_at", (row["id"],))
         is_over = row["status"] == "resolved" or row["cleared_at"] is not None
         found.setdefault(row["group_key"], []).append(
-            (row["severity"], row["alert_count"], row["reopened"], is_over, [tuple(alert.values()) for alert in alerts]))
+            (row["severity"], row["alert_count"], row["reopened"], is_over,
+             [tuple(alert.values()) for alert in alerts]))
     return found
 
 
@@ -49,7 +56,8 @@ def check_real_bodies(url, order):
 
 
 twice = st.permutations(list(range(len(REAL))) * 2)
-once_per_test = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+once_per_test = settings(suppress_health_check=[HealthCheck.function_scoped_fixture],
+                         max_examples=60)
 
 
 @once_per_test
@@ -75,9 +83,13 @@ FACTS = [
     [signal("A", starts=-100.0, ends=-80.0, namespace="p", pod="web-1")],
     [signal("A", starts=-70.0, namespace="p", pod="web-1", severity="critical")],
     [signal("A", starts=-70.0, ends=-60.0, namespace="p", pod="web-1")],
-    [signal("A", starts=-90.0, namespace="p", pod="web-2"), signal("B", starts=-5.0, instance="i")],
+    [signal("A", starts=-90.0, namespace="p", pod="web-2"),
+     signal("B", starts=-5.0, instance="i")],
     [signal("A", starts=-90.0, ends=-10.0, namespace="p", pod="web-2")],
-    [signal("B", starts=-5.0, ends=-1.0, instance="i"), signal("A", starts=-90.0, namespace="p", pod="web-2")],
+    [
+        signal("B", starts=-5.0, ends=-1.0, instance="i"),
+        signal("A", starts=-90.0, namespace="p", pod="web-2")
+    ],
 ]
 
 

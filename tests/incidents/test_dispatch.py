@@ -1,4 +1,4 @@
-"""Who gets a response now: the worst first, never more than the limit, nothing lost when a trigger does not get out."""
+"""Who gets a response now: the worst first, never more than the limit, no trigger lost."""
 
 from __future__ import annotations
 
@@ -40,14 +40,18 @@ def ctx(url, clock, triggers):
 def open_incidents(ctx, *severities):
     """One incident per severity; their ids, in that order."""
     known = len(incidents(ctx.store))
-    return [attach(ctx.store, [signal("A", instance="i%d" % (known + n), severity=severity)]).opened[0]
-            for n, severity in enumerate(severities)]
+    return [
+        attach(ctx.store, [signal("A", instance="i%d" % (known + n), severity=severity)]).opened[0]
+        for n, severity in enumerate(severities)
+    ]
 
 
 def test_trigger_carries_ids_and_enums_only(ctx, triggers):
     incident_id, = open_incidents(ctx, "critical")
     result = dispatch(ctx)
-    assert result == {"dispatched": [incident_id], "closing": [], "waiting": 0, "storm": False, "error": ""}
+    assert result == {
+        "dispatched": [incident_id], "closing": [], "waiting": 0, "storm": False, "error": ""
+    }
     assert triggers.sent == [("selfheal.alert", {
         "incident_id": incident_id, "severity": "critical", "alert_type": "A", "status": "firing",
         "source": "alertmanager", "alert_count": 1, "response_level": "auto"})]
@@ -139,8 +143,8 @@ def test_forced_incident_passes_the_limit_but_not_a_living_response(ctx, trigger
     assert dispatch(ctx, force=[ids[4]])["dispatched"] == []
 
 
-@pytest.mark.parametrize("status, expected", [
-    (model.ESCALATED, True), (model.TICKETED, True), (model.OBSERVED, True), (model.RESOLVED, False)])
+@pytest.mark.parametrize("status, expected", [(model.ESCALATED, True), (model.TICKETED, True),
+                                              (model.OBSERVED, True), (model.RESOLVED, False)])
 def test_forced_incident_may_be_handed_over_but_not_closed(ctx, status, expected):
     incident_id, = open_incidents(ctx, "critical")
     registry.move(ctx.store, incident_id, status, resolved_at=ctx.clock.now())
@@ -153,9 +157,13 @@ def test_limit_of_zero_starts_nothing_and_says_that_it_waits(url, clock, trigger
     assert dispatch(ctx)["waiting"] == 1 and triggers.ids("selfheal.alert") == []
 
 
-def test_processes_at_the_same_time_start_each_response_once_and_keep_the_limit(url, clock, triggers):
+def test_processes_at_the_same_time_start_each_response_once_and_keep_the_limit(
+        url, clock, triggers):
     ids = open_incidents(alert_scene.context(url, clock), *["critical"] * 8)
-    contexts = [alert_scene.context(url, clock, triggers, safety={"max_responses_per_batch": 5}) for _ in range(6)]
+    contexts = [
+        alert_scene.context(url, clock, triggers, safety={"max_responses_per_batch": 5})
+        for _ in range(6)
+    ]
     threads = [threading.Thread(target=dispatch, args=(each,)) for each in contexts]
     for thread in threads:
         thread.start()

@@ -1,4 +1,6 @@
-"""The sensor lives through everything: no configuration, a dead API, a dead database, a dead StackStorm."""
+"""The sensor lives through everything: no configuration, a dead API, a dead database, a dead
+StackStorm.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from alertmanager_sensor import MAX_SKIPPED_POLLS, AlertmanagerSensor
 
+from alertmanager_sensor import MAX_SKIPPED_POLLS, AlertmanagerSensor
 from selfheal.store import load, open_store
 from tests import scene, stores
 from tests.alert_scene import alert, incidents
@@ -54,9 +56,12 @@ def sensor(service, database, **alertmanager):
 
 
 def api(*alerts):
-    """A server that answers both questions of a look with one content: no list has an uptime, no status alerts."""
+    """A server that answers both questions of a look with one content: no list has an uptime, no
+    status alerts.
+    """
     def answer(request):
-        content = {"uptime": "2020-01-01T00:00:00.000Z"} if "status" in request["path"] else list(alerts)
+        content = {"uptime": "2020-01-01T00:00:00.000Z"
+                   } if "status" in request["path"] else list(alerts)
         server.answers = [(200, {}, json.dumps(content).encode("utf-8"))]
 
     server = scene.Receiver((200, {}, b""))
@@ -65,12 +70,14 @@ def api(*alerts):
 
 
 def state(url):
-    row = open_store(url).one("SELECT * FROM system_status WHERE component = 'alertmanager_sensor:default'")
+    row = open_store(url).one(
+        "SELECT * FROM system_status WHERE component = 'alertmanager_sensor:default'")
     return row and (row["status"], load(row["detail"]))
 
 
 def test_off_until_a_url_is_set_and_touches_nothing(service, url, tmp_path):
-    for config in (None, {}, {"alertmanager": {}}, {"alertmanager": None}, {"alertmanager": {"timeout_s": 5}}):
+    for config in (None, {}, {"alertmanager": {}}, {"alertmanager": None},
+                   {"alertmanager": {"timeout_s": 5}}):
         made = AlertmanagerSensor(service, config=config)
         made.setup()
         made.poll()
@@ -135,9 +142,11 @@ def test_sensor_service_that_is_down_loses_no_incident(service, url):
     assert [trigger for trigger, _ in service.dispatched] == ["selfheal.alert"]
 
 
-@pytest.mark.parametrize("alertmanager", [5, "http://x", ["a"], {"url": "ftp://x"}, {"url": "http://"}, {"url": 5}])
+@pytest.mark.parametrize("alertmanager",
+                         [5, "http://x", ["a"], {"url": "ftp://x"}, {"url": "http://"}, {"url": 5}])
 def test_unusable_configuration_ends_nothing(service, url, alertmanager):
-    made = AlertmanagerSensor(service, config={"database": {"url": url}, "alertmanager": alertmanager})
+    made = AlertmanagerSensor(service,
+                              config={"database": {"url": url}, "alertmanager": alertmanager})
     made.setup()
     made.poll()
     made.cleanup()
@@ -145,17 +154,22 @@ def test_unusable_configuration_ends_nothing(service, url, alertmanager):
 
 def test_loads_with_the_path_that_stackstorm_gives_a_sensor():
     script = ("import sys; sys.path[:0] = [%r]; sys.path.append(%r); import alertmanager_sensor; "
-              "import selfheal.intake.reconcile" % (str(ROOT / "sensors"), str(ROOT / "standalone" / "stand_ins")))
+              "import selfheal.intake.reconcile" %
+              (str(ROOT / "sensors"), str(ROOT / "standalone" / "stand_ins")))
     subprocess.run([sys.executable, "-c", script], check=True, cwd="/", timeout=60)
 
 
 def test_its_yaml_is_what_stackstorm_takes():
     described = yaml.safe_load((ROOT / "sensors" / "alertmanager_sensor.yaml").read_text())
-    assert described["class_name"] == AlertmanagerSensor.__name__ and described["entry_point"] == "alertmanager_sensor.py"
+    assert described["class_name"] == AlertmanagerSensor.__name__ and described[
+        "entry_point"] == "alertmanager_sensor.py"
     assert isinstance(described["poll_interval"], int) and described["trigger_types"] == []
 
 
 def _listed(name):
     raw = alert(name)
-    return {"labels": raw["labels"], "annotations": {}, "startsAt": raw["startsAt"], "updatedAt": raw["startsAt"],
-            "fingerprint": raw["fingerprint"], "receivers": [{"name": "selfheal"}], "status": {"state": "active"}}
+    return {
+        "labels": raw["labels"], "annotations": {}, "startsAt": raw["startsAt"],
+        "updatedAt": raw["startsAt"], "fingerprint": raw["fingerprint"],
+        "receivers": [{"name": "selfheal"}], "status": {"state": "active"}
+    }

@@ -9,8 +9,8 @@ import pytest
 from selfheal.exceptions import ConfigError, ExternalError
 from selfheal.incidents import registry
 from selfheal.incidents.attach import attach
-from selfheal.intake.alertmanager import Reading, parse_alert
 from selfheal.intake import reconcile as reconciling
+from selfheal.intake.alertmanager import Reading, parse_alert
 from selfheal.intake.reconcile import reconcile, target_name_for
 from selfheal.intake.signal import time_text
 from tests import alert_scene, scene
@@ -18,7 +18,9 @@ from tests.alert_scene import alert, alert_states, incidents, signal
 
 
 class Api:
-    """An Alertmanager API whose answers a test sets: `alerts`, `started` (seconds from NOW), or a failure."""
+    """An Alertmanager API whose answers a test sets: `alerts`, `started` (seconds from NOW), or a
+    failure.
+    """
 
     def __init__(self):
         self.alerts = []
@@ -32,17 +34,21 @@ class Api:
         if self.failure:
             self.server.answers = [self.failure]
             return
-        content = {"uptime": time_text(alert_scene.NOW + self.started)} if "status" in request["path"] else self.alerts
+        content = {"uptime": time_text(alert_scene.NOW + self.started)
+                   } if "status" in request["path"] else self.alerts
         self.server.answers = [(200, {}, json.dumps(content).encode("utf-8"))]
 
 
 def there(name="ServiceDown", updated=-1.0, state="active", receiver="selfheal", **more):
     """An alert as the API lists it."""
     raw = alert(name, **more)
-    return {"labels": raw["labels"], "annotations": raw["annotations"], "startsAt": raw["startsAt"],
-            "endsAt": time_text(alert_scene.NOW + 300), "updatedAt": time_text(alert_scene.NOW + updated),
-            "fingerprint": raw["fingerprint"], "generatorURL": "", "receivers": [{"name": receiver}],
-            "status": {"state": state, "silencedBy": [], "inhibitedBy": []}}
+    return {
+        "labels": raw["labels"], "annotations": raw["annotations"], "startsAt": raw["startsAt"],
+        "endsAt": time_text(alert_scene.NOW + 300),
+        "updatedAt": time_text(alert_scene.NOW + updated), "fingerprint": raw["fingerprint"],
+        "generatorURL": "", "receivers": [{"name": receiver}],
+        "status": {"state": state, "silencedBy": [], "inhibitedBy": []}
+    }
 
 
 @pytest.fixture
@@ -128,11 +134,16 @@ def test_alertmanager_that_has_just_started_resolves_nothing_but_opens(ctx, api)
     assert look(ctx, api)["settled"] and look(ctx, api, after=60)["resolved"] == 1
 
 
-@pytest.mark.parametrize("failure, error", [
-    ((500, {}, b"x"), ExternalError), ((503, {}, b""), ExternalError), ((200, {}, b"<html>"), ExternalError),
-    ((200, {}, b"{}"), ExternalError), ((200, {}, b"null"), ExternalError), ((200, {}, b"[5]"), ExternalError),
-    ((401, {}, b""), ConfigError), ((403, {}, b""), ConfigError), ((404, {}, b""), ConfigError),
-    ((302, {"Location": "/login"}, b""), ConfigError)])
+@pytest.mark.parametrize("failure, error", [((500, {}, b"x"), ExternalError),
+                                            ((503, {}, b""), ExternalError),
+                                            ((200, {}, b"<html>"), ExternalError),
+                                            ((200, {}, b"{}"), ExternalError),
+                                            ((200, {}, b"null"), ExternalError),
+                                            ((200, {}, b"[5]"), ExternalError),
+                                            ((401, {}, b""), ConfigError),
+                                            ((403, {}, b""), ConfigError),
+                                            ((404, {}, b""), ConfigError),
+                                            ((302, {"Location": "/login"}, b""), ConfigError)])
 def test_failing_api_resolves_nothing_and_says_what_it_answered(ctx, api, failure, error):
     attach(ctx.store, [signal("A")])
     look(ctx, api, after=60)
@@ -214,9 +225,11 @@ def test_names_of_targets_follow_the_configurations_choice():
     from selfheal.config import Config
 
     two = Config({"alertmanager": {"eu": {"url": "http://a"}, "us": {"url": "http://b"}}})
-    assert [target_name_for(two, cluster) for cluster in ("eu", "us", "asia", None)] == ["eu", "us", None, None]
+    assert [target_name_for(two, cluster)
+            for cluster in ("eu", "us", "asia", None)] == ["eu", "us", None, None]
     flat = Config({"alertmanager": {"url": "http://a", "us": {"url": "http://b"}}})
-    assert [target_name_for(flat, cluster) for cluster in ("eu", "us", None)] == ["default", "us", "default"]
+    assert [target_name_for(flat, cluster)
+            for cluster in ("eu", "us", None)] == ["default", "us", "default"]
     assert target_name_for(Config({"alertmanager": {"eu": {"url": "http://a"}}}), None) == "eu"
 
 

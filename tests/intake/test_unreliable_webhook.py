@@ -1,11 +1,14 @@
-"""Fifty rounds of a real Alertmanager whose receiver is down, restarted, refusing or lying, at random: in the end every
-alert is in exactly one incident and every end was seen. The poll runs now and then, as the sensor does."""
+"""Fifty rounds of a real Alertmanager whose receiver is down, restarted, refusing or lying, at
+random: in the end every alert is in exactly one incident and every end was seen. The poll runs
+now and then, as the sensor does.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import random
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,7 +26,8 @@ from tests.live_alertmanager import Alertmanager, free_port, rfc3339
 
 ROUNDS = 50
 ROUND_S = 0.4
-MODES = ("takes", "takes", "is down", "refuses", "hangs up", "accepts and drops", "stores and hangs up")
+MODES = ("takes", "takes", "is down", "refuses", "hangs up", "accepts and drops",
+         "stores and hangs up")
 
 
 class Hook:
@@ -59,8 +63,10 @@ class Hook:
                 mode = hook.mode
                 hook.counts[mode] += 1
                 if mode in ("takes", "stores and hangs up"):
-                    hook.results.append(door.call(
-                        "selfheal.intake.ingest.ingest_alertmanager", {"payload": payload}, context=hook.context()))
+                    hook.results.append(
+                        door.call("selfheal.intake.ingest.ingest_alertmanager",
+                                  {"payload": payload},
+                                  context=hook.context()))
                 if mode in ("hangs up", "stores and hangs up"):
                     self.close_connection = True
                     return
@@ -93,31 +99,37 @@ class World:
     def change(self, number):
         """A few alerts begin, and a few end that were there for some rounds."""
         for _ in range(self.chance.randint(0, 3)):
-            key = (self.chance.choice("ABC"), self.chance.choice(("web", "db")), self.chance.randint(0, 4))
+            key = (self.chance.choice("ABC"), self.chance.choice(
+                ("web", "db")), self.chance.randint(0, 4))
             if key not in self.firing and number - self.born.get(key, -9) > 4:
                 self.firing[key], self.born[key] = time.time(), number
                 self.ended.pop(key, None)
-                self.ever.add((fingerprint_of(labels(key)), canonical_time(rfc3339(self.firing[key]))))
+                self.ever.add(
+                    (fingerprint_of(labels(key)), canonical_time(rfc3339(self.firing[key]))))
         for key in [key for key in self.firing if number - self.born[key] > 6]:
             if self.chance.random() < 0.3:
                 self.ended[key] = (self.firing.pop(key), time.time())
                 self.born[key] = number
 
     def told(self):
-        found = [{"labels": labels(key), "startsAt": rfc3339(start)} for key, start in self.firing.items()]
+        found = [{"labels": labels(key), "startsAt": rfc3339(start)}
+                 for key, start in self.firing.items()]
         return found + [{"labels": labels(key), "startsAt": rfc3339(start), "endsAt": rfc3339(end)}
                         for key, (start, end) in self.ended.items()]
 
 
 def labels(key):
     name, workload, number = key
-    return {"alertname": name, "namespace": "prod", "pod": "%s-7d9c5b6f4-x2x%dz" % (workload, number + 4),
-            "severity": "warning"}
+    return {
+        "alertname": name, "namespace": "prod",
+        "pod": "%s-7d9c5b6f4-x2x%dz" % (workload, number + 4), "severity": "warning"
+    }
 
 
 def close_cleared(store):
     """What the rule on selfheal.incident_resolved does."""
-    for row in store.query("SELECT id FROM incidents WHERE status <> 'resolved' AND cleared_at IS NOT NULL"):
+    for row in store.query(
+            "SELECT id FROM incidents WHERE status <> 'resolved' AND cleared_at IS NOT NULL"):
         registry.resolve(store, row["id"], "self_resolved", "closed")
 
 
@@ -126,7 +138,7 @@ def test_every_alert_ends_in_one_incident_and_every_end_is_seen(tmp_path, monkey
     monkeypatch.setattr(reconciling, "SETTLED_S", 2 * ROUND_S)
     monkeypatch.setattr(reconciling, "MISSED_TWICE_AFTER_S", ROUND_S / 2)
     seed = int(os.environ.get("SELFHEAL_TEST_SEED") or random.SystemRandom().randrange(10 ** 6))
-    print("SELFHEAL_TEST_SEED=%d" % seed)
+    sys.stderr.write("SELFHEAL_TEST_SEED=%d\n" % seed)  # shown when it fails, to play it again
     chance = random.Random(seed)
     url = stores.sqlite_url(tmp_path)
     store = open_store(url)
@@ -160,7 +172,8 @@ def test_every_alert_ends_in_one_incident_and_every_end_is_seen(tmp_path, monkey
 
 
 def true_state(world):
-    return {(fingerprint_of(labels(key)), canonical_time(rfc3339(start))) for key, start in world.firing.items()}
+    return {(fingerprint_of(labels(key)), canonical_time(rfc3339(start)))
+            for key, start in world.firing.items()}
 
 
 def firing_here(store):
@@ -168,7 +181,8 @@ def firing_here(store):
 
 
 def settled(store, world):
-    return set(alert_scene.alert_states(store)) >= world.ever and firing_here(store) == true_state(world)
+    return set(
+        alert_scene.alert_states(store)) >= world.ever and firing_here(store) == true_state(world)
 
 
 def check(store, world, hook):
@@ -176,9 +190,12 @@ def check(store, world, hook):
     assert set(alert_scene.alert_states(store)) == world.ever, "alerts lost or invented"
     assert firing_here(store) == true_state(world), "ends missed or invented"
     close_cleared(store)
-    rows = store.query("SELECT i.group_key, i.status, COUNT(DISTINCT i.id) AS many, "
-                       "SUM(CASE WHEN a.status = 'firing' THEN 1 ELSE 0 END) AS firing "
-                       "FROM incidents i LEFT JOIN alerts a ON a.incident_id = i.id GROUP BY i.group_key, i.status")
-    assert len(rows) == len({row["group_key"] for row in rows}) and all(row["many"] == 1 for row in rows)
+    rows = store.query(
+        "SELECT i.group_key, i.status, COUNT(DISTINCT i.id) AS many, "
+        "SUM(CASE WHEN a.status = 'firing' THEN 1 ELSE 0 END) AS firing "
+        "FROM incidents i LEFT JOIN alerts a ON a.incident_id = i.id GROUP BY i.group_key, i.status"
+    )
+    assert len(rows) == len({row["group_key"]
+                             for row in rows}) and all(row["many"] == 1 for row in rows)
     assert all((row["firing"] > 0) == (row["status"] != "resolved") for row in rows)
     assert len(world.ever) > 20

@@ -51,6 +51,7 @@ def test_quiet_system_has_nothing_to_do(ctx, receiver, api):
     assert set(result["parts"]) == {
         "approvals",
         "dead_responses",
+        "dead_executions",
         "dispatch",
         "messages",
         "retention",
@@ -261,6 +262,15 @@ def test_one_bad_incident_does_not_keep_the_others_dead(ctx):
     assert [problem["part"] for problem in result["problems"]] == ["dead_responses"]
     assert registry.get(ctx.store, "inc-1").status == "escalated"
     assert registry.get(ctx.store, "inc-2").status == "open"
+
+
+def test_dead_execution_of_an_incident_that_was_handed_over_is_ended(ctx):
+    scene.incident(ctx.store, "inc-1", status="escalated", run_id="run-1")
+    scene.execution(ctx.store, incident_id="inc-1", status="running", outcome={"owner": {}})
+    result = housekeeping(ctx)
+    assert result["parts"]["dead_executions"] == {"interrupted": 1, "unreadable": 0}
+    assert ctx.store.value("SELECT status FROM execution_history") == "interrupted"
+    assert registry.get(ctx.store, "inc-1").status == "escalated"
 
 
 def test_store_that_cannot_be_reached_is_an_error(tmp_path):

@@ -1,4 +1,6 @@
-"""Incidents, runbooks and contexts for tests: a store in a directory, rows as intake writes them, files as people write them."""
+"""Incidents, runbooks and contexts for tests: a store in a directory, rows as intake writes them,
+files as people write them.
+"""
 
 from __future__ import annotations
 
@@ -51,19 +53,28 @@ class Platform:
 def config_for(directory: Path, **resolver) -> dict:
     """A configuration whose store and runbooks are in `directory`."""
     (directory / "runbooks").mkdir(exist_ok=True)
-    settings = {"runbook_paths": [str(directory / "runbooks")], "timeout": 30, "verify_timeout": 5,
-                "verify_interval": 1, "healthy_hold": 0}
+    settings = {
+        "runbook_paths": [str(directory / "runbooks")],
+        "timeout": 30,
+        "verify_timeout": 5,
+        "verify_interval": 1,
+        "healthy_hold": 0,
+    }
     settings.update(resolver)
     return {"database": {"url": stores.sqlite_url(directory)}, "resolver": settings}
 
 
 def context_for(directory: Path, *, values=None, clock=None, url: str = "", **resolver) -> Context:
-    """A context on a store in `directory` (or at `url`). `values` are merged over the configuration."""
+    """A context on a store in `directory` (or at `url`). `values` are merged over the
+    configuration.
+    """
     config = config_for(directory, **resolver)
     config.update(values or {})
     if url:
         config["database"] = {"url": url}
-    store = open_store(config["database"]["url"], now=clock.now if clock else __import__("time").time)
+    store = open_store(
+        config["database"]["url"], now=clock.now if clock else __import__("time").time
+    )
     return Context(Config(config), store=store, clock=clock, platform=Platform())
 
 
@@ -74,13 +85,36 @@ def add_incident(store, *, labels=None, annotations=None, alerts=("firing",), **
     labels = {"alertname": "ServiceDown", "service": "shop", **(labels or {})}
     annotations = dict(annotations or {})
     row = {
-        "id": "inc-test-%06d" % number, "group_key": "cause-%d" % number, "source": "manual",
-        "alert_type": labels["alertname"], "title": "the shop is down", "severity": "critical", "status": "open",
-        "response_level": "auto", "dry_run": 0, "cluster": None, "namespace": None, "workload": None, "instance": None,
-        "service": labels.get("service"), "signal": dump({"labels": labels, "annotations": annotations}),
-        "analysis": None, "plan": None, "strategy": None, "reasons": None, "resolution": None, "run_id": None,
-        "attempts": 0, "reopened": 0, "alert_count": len(alerts), "opened_at": now, "updated_at": now,
-        "last_seen_at": now, "dispatched_at": None, "cleared_at": None, "resolved_at": None,
+        "id": "inc-test-%06d" % number,
+        "group_key": "cause-%d" % number,
+        "source": "manual",
+        "alert_type": labels["alertname"],
+        "title": "the shop is down",
+        "severity": "critical",
+        "status": "open",
+        "response_level": "auto",
+        "dry_run": 0,
+        "cluster": None,
+        "namespace": None,
+        "workload": None,
+        "instance": None,
+        "service": labels.get("service"),
+        "signal": dump({"labels": labels, "annotations": annotations}),
+        "analysis": None,
+        "plan": None,
+        "strategy": None,
+        "reasons": None,
+        "resolution": None,
+        "run_id": None,
+        "attempts": 0,
+        "reopened": 0,
+        "alert_count": len(alerts),
+        "opened_at": now,
+        "updated_at": now,
+        "last_seen_at": now,
+        "dispatched_at": None,
+        "cleared_at": None,
+        "resolved_at": None,
     }
     row.update(fields)
     store.insert("incidents", row)
@@ -89,14 +123,28 @@ def add_incident(store, *, labels=None, annotations=None, alerts=("firing",), **
     return row["id"]
 
 
-def add_alert(store, incident_id, fingerprint, status="firing", labels=None, annotations=None) -> None:
+def add_alert(
+    store, incident_id, fingerprint, status="firing", labels=None, annotations=None
+) -> None:
     """One alert of the incident."""
     now = store.now()
-    store.insert("alerts", {
-        "fingerprint": fingerprint, "starts_at": "2025-01-01T00:00:00.000Z", "incident_id": incident_id,
-        "status": status, "severity": "critical", "source": "manual", "labels": dump(labels or {}),
-        "annotations": dump(annotations or {}), "generator_url": "", "ends_at": None, "first_seen_at": now,
-        "last_seen_at": now})
+    store.insert(
+        "alerts",
+        {
+            "fingerprint": fingerprint,
+            "starts_at": "2025-01-01T00:00:00.000Z",
+            "incident_id": incident_id,
+            "status": status,
+            "severity": "critical",
+            "source": "manual",
+            "labels": dump(labels or {}),
+            "annotations": dump(annotations or {}),
+            "generator_url": "",
+            "ends_at": None,
+            "first_seen_at": now,
+            "last_seen_at": now,
+        },
+    )
 
 
 def clear(store, incident_id) -> None:
@@ -108,8 +156,12 @@ def clear(store, incident_id) -> None:
 def runbook(**changes) -> dict:
     """A valid runbook as a document: one command that touches nothing."""
     document = {
-        "name": "restart_shop", "description": "Restarts the shop.", "metadata": {"alert_type": "ServiceDown"},
-        "risk": "reversible", "confidence": 0.9, "steps": [{"name": "say", "command": {"argv": ["true"]}}],
+        "name": "restart_shop",
+        "description": "Restarts the shop.",
+        "metadata": {"alert_type": "ServiceDown"},
+        "risk": "reversible",
+        "confidence": 0.9,
+        "steps": [{"name": "say", "command": {"argv": ["true"]}}],
     }
     document.update(changes)
     return {key: value for key, value in document.items() if value is not None}
@@ -134,7 +186,11 @@ def timeline_of(store, incident_id, kind=None) -> list:
     """The incident's timeline, oldest first; only entries of `kind` when given."""
     from selfheal.incidents import timeline
 
-    return [entry for entry in timeline.entries(store, incident_id) if kind is None or entry["kind"] == kind]
+    return [
+        entry
+        for entry in timeline.entries(store, incident_id)
+        if kind is None or entry["kind"] == kind
+    ]
 
 
 def rows_of(store, table) -> list:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from selfheal.config import Config
 from selfheal.exceptions import ConfigError, NotFound
 from selfheal.remedy import catalogue
@@ -26,7 +27,11 @@ def test_a_broken_file_is_named_and_hides_no_other(tmp_path):
     (tmp_path / "runbooks" / "dir.yaml").mkdir()
     found = catalogue.load([str(tmp_path / "runbooks"), str(tmp_path / "missing")])
     assert [book.name for book in found.runbooks] == ["good"]
-    assert [broken.path.rsplit("/", 1)[1] for broken in found.broken] == ["bad.yaml", "dir.yaml", "missing"]
+    assert [broken.path.rsplit("/", 1)[1] for broken in found.broken] == [
+        "bad.yaml",
+        "dir.yaml",
+        "missing",
+    ]
     assert "risk must be one of" in found.broken[0].error
 
 

@@ -1,10 +1,12 @@
-"""Which runbook an incident gets: the most specific, the same each time, each no with its reason."""
+"""Which runbook an incident gets: the most specific, the same each time, each no with its reason.
+"""
 
 from __future__ import annotations
 
 import itertools
 
 import pytest
+
 from selfheal.incidents import registry
 from selfheal.remedy import match
 from tests.remedy import scenes
@@ -20,7 +22,9 @@ def ctx(tmp_path):
 
 def book(name, alert_type="ServiceDown", severity=None, labels=None, values=None):
     metadata = {"alert_type": alert_type}
-    metadata.update({"severity": severity} if severity else {}, **({"labels": labels} if labels else {}))
+    metadata.update(
+        {"severity": severity} if severity else {}, **({"labels": labels} if labels else {})
+    )
     return parsed(scenes.runbook(name=name, metadata=metadata, values=values or {}))
 
 
@@ -30,9 +34,13 @@ def incident_of(ctx, **fields):
 
 def test_the_most_specific_runbook_wins_in_any_order_of_search(ctx):
     incident = incident_of(ctx)
-    books = [book("glob", "Service*"), book("longer_glob", "ServiceDow?"), book("exact"),
-             book("exact_and_label", labels={"service": "sh*"}),
-             book("exact_label_and_severity", labels={"service": "shop"}, severity=["critical"])]
+    books = [
+        book("glob", "Service*"),
+        book("longer_glob", "ServiceDow?"),
+        book("exact"),
+        book("exact_and_label", labels={"service": "sh*"}),
+        book("exact_label_and_severity", labels={"service": "shop"}, severity=["critical"]),
+    ]
     for order in itertools.permutations(books):
         assert match.find(order, incident).runbook.name == "exact_label_and_severity"
     for count in range(len(books), 0, -1):
@@ -46,14 +54,21 @@ def test_among_equals_the_first_in_order_of_search_wins(ctx):
 
 def test_nothing_fits_and_each_near_one_says_why(ctx):
     incident = incident_of(ctx, severity="warning")
-    found = match.find([
-        book("other", "DiskFull"), book("severe", severity="critical"), book("labelled", labels={"tier": "web"}),
-        book("valued", values={"HOST": "labels.host"})], incident)
+    found = match.find(
+        [
+            book("other", "DiskFull"),
+            book("severe", severity="critical"),
+            book("labelled", labels={"tier": "web"}),
+            book("valued", values={"HOST": "labels.host"}),
+        ],
+        incident,
+    )
     assert found.runbook is None
     assert found.considered == (
         ("severe", "it is for severity critical only"),
         ("labelled", "the label tier does not match web"),
-        ("valued", "it needs labels.host, which this incident does not have"))
+        ("valued", "it needs labels.host, which this incident does not have"),
+    )
 
 
 def test_case_counts_and_the_whole_name_is_matched(ctx):

@@ -1,4 +1,6 @@
-"""The pack's own runbooks, carried out for real against stand-ins of ssh, sudo and systemctl that log what they were told."""
+"""The pack's own runbooks, carried out for real against stand-ins of ssh, sudo and systemctl that
+log what they were told.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from selfheal.remedy import catalogue
 from selfheal.respond.analyze import analyze_incident
 from selfheal.respond.remediate import remediate, undo_remediation
@@ -43,8 +46,11 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "%s:%s" % (tmp_path / "bin", os.environ["PATH"]))
     shutil.copytree(str(catalogue.PACK_RUNBOOKS), str(tmp_path / "runbooks"))
     script = tmp_path / "runbooks" / "scripts" / "on_host.sh"
-    script.write_text(script.read_text().replace(
-        "/opt/stackstorm/configs/selfheal-hosts.allow", str(tmp_path / "allowed")))
+    script.write_text(
+        script.read_text().replace(
+            "/opt/stackstorm/configs/selfheal-hosts.allow", str(tmp_path / "allowed")
+        )
+    )
     (tmp_path / "allowed").write_text("web1 nginx.service\nweb1 rotated-logs\nweb1 diagnostics\n")
     (tmp_path / "state").write_text("failed\n")
     return tmp_path
@@ -68,10 +74,16 @@ def remedied(ctx, **labels):
 
 
 def test_a_failed_unit_is_started_and_can_be_stopped_again(ctx, home):
-    incident_id, answer = remedied(ctx, alertname="SystemdUnitFailed", instance="web1:9100", name="nginx.service")
+    incident_id, answer = remedied(
+        ctx, alertname="SystemdUnitFailed", instance="web1:9100", name="nginx.service"
+    )
     assert answer["outcome"] == "done"
-    assert told(home) == ["is-active nginx.service", "reset-failed nginx.service", "start nginx.service",
-                          "is-active nginx.service"]
+    assert told(home) == [
+        "is-active nginx.service",
+        "reset-failed nginx.service",
+        "start nginx.service",
+        "is-active nginx.service",
+    ]
     assert set((home / "hosts").read_text().split()) == {"web1"}
     assert undo_remediation(ctx, incident_id)["outcome"] == "undone"
     assert told(home)[-1] == "stop nginx.service"
@@ -79,17 +91,26 @@ def test_a_failed_unit_is_started_and_can_be_stopped_again(ctx, home):
 
 def test_a_running_unit_is_left_alone(ctx, home):
     (home / "state").write_text("active\n")
-    _incident, answer = remedied(ctx, alertname="SystemdUnitFailed", instance="web1:9100", name="nginx.service")
+    _incident, answer = remedied(
+        ctx, alertname="SystemdUnitFailed", instance="web1:9100", name="nginx.service"
+    )
     assert answer["outcome"] == "done"
     assert told(home) == ["is-active nginx.service"]
 
 
-@pytest.mark.parametrize("labels", [
-    {"instance": "web1", "name": "sshd.service"}, {"instance": "web2", "name": "nginx.service"},
-    {"instance": "web1", "name": "nginx.service; reboot"}, {"instance": "-oProxyCommand=reboot", "name": "nginx.service"},
-    {"instance": "web1", "name": "x\nweb1 nginx.service"}, {"instance": "", "name": "nginx.service"},
-    {"instance": "web1", "name": "$(reboot)"}, {"instance": "x\nweb1", "name": "nginx.service"},
-])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"instance": "web1", "name": "sshd.service"},
+        {"instance": "web2", "name": "nginx.service"},
+        {"instance": "web1", "name": "nginx.service; reboot"},
+        {"instance": "-oProxyCommand=reboot", "name": "nginx.service"},
+        {"instance": "web1", "name": "x\nweb1 nginx.service"},
+        {"instance": "", "name": "nginx.service"},
+        {"instance": "web1", "name": "$(reboot)"},
+        {"instance": "x\nweb1", "name": "nginx.service"},
+    ],
+)
 def test_what_the_list_does_not_have_reaches_no_host(ctx, home, labels):
     _incident, answer = remedied(ctx, alertname="SystemdUnitFailed", **labels)
     assert answer["outcome"] == "failed"
@@ -98,7 +119,9 @@ def test_what_the_list_does_not_have_reaches_no_host(ctx, home, labels):
 
 def test_without_a_list_nothing_is_done_and_it_says_which_list(ctx, home):
     (home / "allowed").unlink()
-    incident_id, answer = remedied(ctx, alertname="SystemdUnitFailed", instance="web1", name="nginx.service")
+    incident_id, answer = remedied(
+        ctx, alertname="SystemdUnitFailed", instance="web1", name="nginx.service"
+    )
     assert answer["outcome"] == "failed" and told(home) == []
     step = scenes.timeline_of(ctx.store, incident_id, "remediation_step")[0]
     assert "there is no allow-list" in step["data"]["stderr"]
@@ -120,6 +143,7 @@ def test_only_old_rotated_logs_are_deleted(ctx, home):
     script = home / "runbooks" / "scripts" / "on_host.sh"
     script.write_text(script.read_text().replace("/var/log", str(logs)))
     _incident, answer = remedied(
-        ctx, alertname="NodeFilesystemAlmostOutOfSpace", instance="web1", mountpoint="/var/log")
+        ctx, alertname="NodeFilesystemAlmostOutOfSpace", instance="web1", mountpoint="/var/log"
+    )
     assert answer["outcome"] == "done"
     assert sorted(path.name for path in logs.iterdir()) == ["app.log", "fresh.log.1"]

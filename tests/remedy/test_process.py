@@ -13,13 +13,20 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+
 from selfheal.exceptions import ExternalError, InvalidInput
 from selfheal.remedy import process
 from selfheal.remedy.model import Command
 
 LIBRARY = str(Path(process.__file__).resolve().parents[2])
-SHOW = Command(argv=(sys.executable, "-S", "-c", (
-    "import os, base64; print(base64.b64encode(os.environb[b'VALUE']).decode())")))
+SHOW = Command(
+    argv=(
+        sys.executable,
+        "-S",
+        "-c",
+        ("import os, base64; print(base64.b64encode(os.environb[b'VALUE']).decode())"),
+    )
+)
 
 
 def sh(script: str) -> Command:
@@ -57,28 +64,53 @@ def pids_in(path, count, seconds=10.0):
     raise AssertionError("%s never held %d numbers" % (path, count))
 
 
-HOSTILE = ("$(touch owned)", "`touch owned`", "; touch owned #", "a\nb\r\nc", "\"'\\", "-rf /", "{{ x }}", "<% ctx() %>",
-           "\x1b[31m", "%s%n", "\u202e\u2028", "*", "~", "$IFS")
+HOSTILE = (
+    "$(touch owned)",
+    "`touch owned`",
+    "; touch owned #",
+    "a\nb\r\nc",
+    "\"'\\",
+    "-rf /",
+    "{{ x }}",
+    "<% ctx() %>",
+    "\x1b[31m",
+    "%s%n",
+    "\u202e\u2028",
+    "*",
+    "~",
+    "$IFS",
+)
 
 
 @settings(max_examples=25)
 @example("$(touch owned)\n`touch owned`\n\"'\\;touch owned")
-@given(st.one_of(st.sampled_from(HOSTILE), st.text(max_size=200)).filter(
-    lambda text: "\x00" not in text and text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text) and
-    "\x00" not in text))
+@given(
+    st.one_of(st.sampled_from(HOSTILE), st.text(max_size=200)).filter(
+        lambda text: (
+            "\x00" not in text and
+            text.isascii() or
+            not any("\ud800" <= c <= "\udfff" for c in text) and
+            "\x00" not in text
+        )
+    )
+)
 def test_a_value_arrives_byte_for_byte(text):
     assert base64.b64decode(run(SHOW, VALUE=text).stdout) == text.encode("utf-8")
 
 
 def test_nothing_in_a_value_is_evaluated_by_the_shell_that_prints_it(tmp_path):
     for text in HOSTILE:
-        ended = process.run(sh('printf %s "$VALUE"'), process.environment({"VALUE": text}), 10, str(tmp_path))
+        ended = process.run(
+            sh('printf %s "$VALUE"'), process.environment({"VALUE": text}), 10, str(tmp_path)
+        )
         assert ended.stdout == text
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("value, words", [
-    ("a\x00b", "NUL"), ("a\ud800b", "not valid Unicode"), ("x" * 200000, "200000 bytes long")])
+@pytest.mark.parametrize(
+    "value, words",
+    [("a\x00b", "NUL"), ("a\ud800b", "not valid Unicode"), ("x" * 200000, "200000 bytes long")],
+)
 def test_a_value_that_no_variable_can_hold_is_refused_by_name(value, words):
     with pytest.raises(InvalidInput, match="the value of VALUE.*%s" % words):
         process.environment({"VALUE": value})
@@ -108,7 +140,10 @@ def test_a_program_that_does_not_exist_is_an_error_that_names_it():
 
 
 def test_the_deadline_ends_the_whole_group(tmp_path):
-    ended = run(sh("echo $$ > %s/pids; sleep 100 & echo $! >> %s/pids; sleep 100" % (tmp_path, tmp_path)), 0.5)
+    ended = run(
+        sh("echo $$ > %s/pids; sleep 100 & echo $! >> %s/pids; sleep 100" % (tmp_path, tmp_path)),
+        0.5,
+    )
     assert (ended.stopped, ended.exit_code) == ("timeout", None)
     assert gone_within(pids_in(tmp_path / "pids", 2), 1.0)
 
@@ -122,7 +157,10 @@ def test_who_ignores_term_is_killed(tmp_path):
 
 def test_a_running_command_can_be_stopped():
     started = time.monotonic()
-    ended = run(sh("sleep 100"), should_stop=lambda: "interrupted" if time.monotonic() > started + 0.2 else "")
+    ended = run(
+        sh("sleep 100"),
+        should_stop=lambda: "interrupted" if time.monotonic() > started + 0.2 else "",
+    )
     assert ended.stopped == "interrupted"
 
 
@@ -139,15 +177,33 @@ def test_a_daemon_that_keeps_the_output_open_does_not_hold_us_up(tmp_path):
 @pytest.mark.parametrize("size", [0, 1, 16 * 1024, 32 * 1024, 32 * 1024 + 1, 3_000_000])
 def test_of_long_output_the_start_and_the_end_are_kept(size):
     text = ("%07d\n" * (size // 8 + 1) % tuple(range(size // 8 + 1)))[:size]
-    ended = run(Command(argv=(sys.executable, "-S", "-c", "import sys; sys.stdout.write(sys.stdin.read())")))
+    ended = run(
+        Command(argv=(sys.executable, "-S", "-c", "import sys; sys.stdout.write(sys.stdin.read())"))
+    )
     assert ended.stdout == ""  # nothing is on its standard input
-    ended = run(Command(argv=(sys.executable, "-S", "-c", (
-        "import sys; n = %d; sys.stdout.write(('%%07d\\n' * (n // 8 + 1) %% tuple(range(n // 8 + 1)))[:n])" % size))))
+    ended = run(
+        Command(
+            argv=(
+                sys.executable,
+                "-S",
+                "-c",
+                (
+                    "import sys; n = %d; sys.stdout.write(('%%07d\\n' * (n // 8 + 1) %% "
+                    "tuple(range(n // 8 + 1)))[:n])" %
+                    size
+                ),
+            )
+        )
+    )
     half = process.MAX_OUTPUT_BYTES // 2
     if size <= 2 * half:
         assert ended.stdout == text
     else:
-        assert ended.stdout == "%s\n[... %d bytes left out ...]\n%s" % (text[:half], size - 2 * half, text[-half:])
+        assert ended.stdout == "%s\n[... %d bytes left out ...]\n%s" % (
+            text[:half],
+            size - 2 * half,
+            text[-half:],
+        )
 
 
 def test_output_that_is_no_text_is_shown_as_far_as_it_can_be():
@@ -159,7 +215,10 @@ def test_when_we_are_killed_the_child_and_what_it_started_die(tmp_path):
     code = (
         "import sys; sys.path.insert(0, %r)\n"
         "from selfheal.remedy import process\nfrom selfheal.remedy.model import Command\n"
-        "process.run(Command(script=%r, interpreter=('/bin/sh',)), process.environment({}), 100)\n" % (LIBRARY, script))
+        "process.run(Command(script=%r, interpreter=('/bin/sh',)), process.environment({}), "
+        "100)\n" %
+        (LIBRARY, script)
+    )
     parent = subprocess.Popen([sys.executable, "-c", code])
     pids = pids_in(tmp_path / "pids", 2)
     assert all(lives(pid) for pid in pids)

@@ -8,7 +8,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Web:
-    """`status` and `body` are the next answers, `answers` bodies by path; `asked` is [(method, path, body, headers)]."""
+    """`status` and `body` are the next answers, `answers` bodies by path; `asked` is [(method,
+    path, body, headers)].
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -39,7 +41,9 @@ def serving():
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     web = Web("http://127.0.0.1:%d" % server.server_address[1])
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+    )
     thread.start()
     try:
         yield web

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from selfheal.exceptions import Conflict, NotFound
 from selfheal.incidents import model, registry
 from selfheal.respond.analyze import analyze_incident
@@ -12,7 +13,9 @@ from tests.remedy import scenes
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def ctx(tmp_path, request):
-    context = scenes.context_for(tmp_path, url="" if request.param == "sqlite" else stores.postgresql_url())
+    context = scenes.context_for(
+        tmp_path, url="" if request.param == "sqlite" else stores.postgresql_url()
+    )
     yield context
     context.close()
 
@@ -21,8 +24,15 @@ def test_the_first_response_claims_and_a_second_is_told_that_it_is_taken(ctx, tm
     scenes.write_runbook(tmp_path)
     incident_id = scenes.add_incident(ctx.store)
     assert analyze_incident(ctx, incident_id, "run-1") == {
-        "incident_id": incident_id, "state": "claimed", "severity": "critical", "alert_type": "ServiceDown",
-        "has_plan": True, "runbook": "restart_shop", "risk": "reversible", "confidence": 0.9}
+        "incident_id": incident_id,
+        "state": "claimed",
+        "severity": "critical",
+        "alert_type": "ServiceDown",
+        "has_plan": True,
+        "runbook": "restart_shop",
+        "risk": "reversible",
+        "confidence": 0.9,
+    }
     assert analyze_incident(ctx, incident_id, "run-2")["state"] == "taken"
     incident = registry.get(ctx.store, incident_id)
     assert (incident.status, incident.run_id, incident.attempts) == (model.ANALYZING, "run-1", 1)
@@ -63,7 +73,11 @@ def test_by_hand_nothing_is_claimed(ctx, tmp_path):
     incident_id = scenes.add_incident(ctx.store)
     assert analyze_incident(ctx, incident_id)["has_plan"] is True
     incident = registry.get(ctx.store, incident_id)
-    assert (incident.status, incident.attempts, registry.is_held(ctx.store, incident_id)) == ("open", 0, False)
+    assert (incident.status, incident.attempts, registry.is_held(ctx.store, incident_id)) == (
+        "open",
+        0,
+        False,
+    )
     analyze_incident(ctx, incident_id, "run-1")
     with pytest.raises(Conflict):
         analyze_incident(ctx, incident_id)

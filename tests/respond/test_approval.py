@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from selfheal.exceptions import InvalidInput, NotFound, Refused
 from selfheal.incidents import model, registry
 from selfheal.respond.analyze import analyze_incident
@@ -16,7 +17,10 @@ from tests.remedy import scenes
 @pytest.fixture(params=["sqlite", "postgresql"])
 def ctx(tmp_path, request):
     context = scenes.context_for(
-        tmp_path, clock=scenes.StillClock(), url="" if request.param == "sqlite" else stores.postgresql_url())
+        tmp_path,
+        clock=scenes.StillClock(),
+        url="" if request.param == "sqlite" else stores.postgresql_url(),
+    )
     scenes.write_runbook(tmp_path, risk="destructive")
     yield context
     context.close()
@@ -39,8 +43,9 @@ def test_a_yes_in_time_lets_exactly_this_plan_through(ctx):
     assert remediate(ctx, incident_id, "run-1")["outcome"] == "refused"
     assert settle_approval(ctx, incident_id, approval_id, "yes", "run-1") == {"verdict": "approved"}
     assert remediate(ctx, incident_id, "run-1")["outcome"] == "done"
-    assert [entry["message"] for entry in scenes.timeline_of(ctx.store, incident_id, "approval_settled")] == [
-        "approved: a person said yes to the plan"]
+    assert [
+        entry["message"] for entry in scenes.timeline_of(ctx.store, incident_id, "approval_settled")
+    ] == ["approved: a person said yes to the plan"]
 
 
 def test_the_claim_lasts_as_long_as_the_question(ctx):
@@ -69,7 +74,10 @@ def test_a_yes_to_another_plan_is_no(ctx, tmp_path):
     scenes.write_runbook(tmp_path, risk="destructive", description="changed")
     analyze_incident(ctx, incident_id, "run-1")
     assert settle_approval(ctx, incident_id, approval_id, "yes", "run-1")["verdict"] == "rejected"
-    assert "the plan has changed" in scenes.timeline_of(ctx.store, incident_id, "approval_settled")[0]["message"]
+    assert (
+        "the plan has changed" in
+        scenes.timeline_of(ctx.store, incident_id, "approval_settled")[0]["message"]
+    )
 
 
 def test_a_plan_that_changes_after_the_yes_is_not_carried_out(ctx, tmp_path):
@@ -135,7 +143,10 @@ def test_there_is_nothing_to_ask_without_a_plan(ctx):
 
 def test_the_inquiry_that_asks_is_remembered(ctx):
     _incident, approval_id = asked(ctx)
-    assert approval_asked(ctx, "inq1", "selfheal." + approval_id) == {"approval_id": approval_id, "known": True}
+    assert approval_asked(ctx, "inq1", "selfheal." + approval_id) == {
+        "approval_id": approval_id,
+        "known": True,
+    }
     assert row_of(ctx, approval_id)["inquiry_id"] == "inq1"
     assert ctx.platform.answered == []
 

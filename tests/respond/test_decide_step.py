@@ -1,8 +1,11 @@
-"""The second step: the facts come from the incident and the configuration, the decision is recorded."""
+"""The second step: the facts come from the incident and the configuration, the decision is
+recorded.
+"""
 
 from __future__ import annotations
 
 import pytest
+
 from selfheal.exceptions import ConfigError, Conflict, InvalidInput
 from selfheal.incidents import registry
 from selfheal.respond.analyze import analyze_incident
@@ -28,7 +31,11 @@ def test_the_decision_and_its_reasons_are_recorded(ctx, tmp_path):
     incident_id = scenes.add_incident(ctx.store)
     analyze_incident(ctx, incident_id, "run-1")
     answer = determine_response_strategy(ctx, incident_id, "run-1")
-    assert (answer["strategy"], answer["risk"], answer["confidence"]) == ("automated", "reversible", 0.9)
+    assert (answer["strategy"], answer["risk"], answer["confidence"]) == (
+        "automated",
+        "reversible",
+        0.9,
+    )
     incident = registry.get(ctx.store, incident_id)
     assert (incident.strategy, incident.reasons) == ("automated", answer["reasons"])
     entry = scenes.timeline_of(ctx.store, incident_id, "decided")[0]
@@ -53,7 +60,10 @@ def test_the_configuration_counts_and_an_alerts_own_autonomy_comes_first(ctx, tm
     assert strategy_of(ctx) == "approve"
     ctx.config.values["resolver"]["safe_mode"] = False
     assert strategy_of(ctx) == "automated"
-    ctx.config.values["safety"] = {"autonomy": "observe", "autonomy_by_type": {"ServiceDown": "suggest"}}
+    ctx.config.values["safety"] = {
+        "autonomy": "observe",
+        "autonomy_by_type": {"ServiceDown": "suggest"},
+    }
     assert strategy_of(ctx) == "manual"
     ctx.config.values["safety"] = {"autonomy": "observe"}
     assert strategy_of(ctx) == "ignore"
@@ -62,13 +72,19 @@ def test_the_configuration_counts_and_an_alerts_own_autonomy_comes_first(ctx, tm
     assert strategy_of(ctx) == "approve"
 
 
-@pytest.mark.parametrize("values, key", [
-    ({"safety": {"autonomy": "yolo"}}, "safety.autonomy must be one of"),
-    ({"safety": {"autonomy_by_type": {"ServiceDown": "yolo"}}}, "safety.autonomy_by_type.ServiceDown must be"),
-    ({"safety": {"autonomy_by_type": ["x"]}}, "safety.autonomy_by_type must be a map"),
-    ({"resolver": {"safe_mode": "off"}}, "resolver.safe_mode must be true or false"),
-    ({"resolver": {"min_confidence": "high"}}, "resolver.min_confidence must be a number"),
-])
+@pytest.mark.parametrize(
+    "values, key",
+    [
+        ({"safety": {"autonomy": "yolo"}}, "safety.autonomy must be one of"),
+        (
+            {"safety": {"autonomy_by_type": {"ServiceDown": "yolo"}}},
+            "safety.autonomy_by_type.ServiceDown must be",
+        ),
+        ({"safety": {"autonomy_by_type": ["x"]}}, "safety.autonomy_by_type must be a map"),
+        ({"resolver": {"safe_mode": "off"}}, "resolver.safe_mode must be true or false"),
+        ({"resolver": {"min_confidence": "high"}}, "resolver.min_confidence must be a number"),
+    ],
+)
 def test_a_setting_that_cannot_be_used_is_named_and_nothing_is_decided(ctx, tmp_path, values, key):
     incident_id = scenes.add_incident(ctx.store)
     analyze_incident(ctx, incident_id, "run-1")

@@ -1,7 +1,8 @@
-"""`kill -9` of a remediation at random moments: no process stays behind, the record is consistent, the next one puts it right.
+"""`kill -9` of a remediation at random moments: no process stays behind, the record is consistent,
+the next one puts it right.
 
-The runbook counts up a file in three steps, each with an undo that sets the file back to what it was before that step.
-Whatever moment the kill hits, undoing must bring back the first state.
+The runbook counts up a file in three steps, each with an undo that sets the file back to what it
+was before that step. Whatever moment the kill hits, undoing must bring back the first state.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from selfheal.incidents import registry
 from selfheal.respond.analyze import analyze_incident
 from selfheal.respond.decide import determine_response_strategy
@@ -30,27 +32,37 @@ sys.path.insert(0, sys.argv[1])
 from selfheal.door import call
 config, incident_id = json.loads(sys.argv[2]), sys.argv[3]
 print("ready", flush=True)
-print(json.dumps(call("selfheal.respond.remediate.remediate", {"incident_id": incident_id, "run_id": sys.argv[4]},
-                      config=config)))
+print(json.dumps(call("selfheal.respond.remediate.remediate", {"incident_id": incident_id, "run_id":
+sys.argv[4]}, config=config)))
 """
 
 
 def counting(tmp_path, number: int) -> dict:
-    """A step that turns the state from `number - 1` to `number`, slowly and in two writes; its undo sets it back."""
+    """A step that turns the state from `number - 1` to `number`, slowly and in two writes; its undo
+    sets it back.
+    """
     script = (
-        "echo $$ >> {0}/pids; (sleep 60) & echo $! >> {0}/pids; echo half >> {0}/state; sleep 0.0{1}; "
-        "echo {1} > {0}/state; kill $!").format(tmp_path, number)
-    return {"name": "step%d" % number, "command": scenes.shell(script),
-            "undo": {"command": scenes.shell("echo %d > %s/state" % (number - 1, tmp_path))}}
+        "cd %s; echo $$ >> pids; (sleep 60) & echo $! >> pids; echo half >> state; "
+        "sleep 0.05; echo %d > state; kill $!"
+    ) % (tmp_path, number)
+    return {
+        "name": "step%d" % number,
+        "command": scenes.shell(script),
+        "undo": {"command": scenes.shell("echo %d > %s/state" % (number - 1, tmp_path))},
+    }
 
 
 def act(tmp_path, incident_id, run_id="run-1", delay_s=0.0, sign=signal.SIGKILL):
-    """Run `remediate` in a process of its own, end it `delay_s` seconds after it began to work; its answer, or None."""
+    """Run `remediate` in a process of its own, end it `delay_s` seconds after it began to work; its
+    answer, or None.
+    """
     config = scenes.config_for(tmp_path)
     config["resolver"]["timeout"] = 20
     child = subprocess.Popen(
         [sys.executable, "-c", ACTION, str(LIBRARY), json.dumps(config), incident_id, run_id],
-        stdout=subprocess.PIPE, text=True)
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert child.stdout.readline() == "ready\n"
     if sign is not None:
         time.sleep(delay_s)
@@ -102,11 +114,15 @@ def test_killed_at_any_moment_it_can_be_undone_or_done_again(ctx, tmp_path):
         else:
             assert remediate(ctx, incident_id, run_id)["outcome"] == "done"
             assert state.read_text() == "3\n"
-        rows = ctx.store.query("SELECT status FROM execution_history WHERE incident_id = ? ORDER BY id", (incident_id,))
+        rows = ctx.store.query(
+            "SELECT status FROM execution_history WHERE incident_id = ? ORDER BY id", (incident_id,)
+        )
         assert "running" not in [row["status"] for row in rows]
         owed = ctx.store.query(
-            "SELECT status FROM undo_log WHERE incident_id = ? AND status IN ('acting', 'undoing', 'failed')",
-            (incident_id,))
+            "SELECT status FROM undo_log WHERE incident_id = ? AND status IN ('acting', "
+            "'undoing', 'failed')",
+            (incident_id,),
+        )
         assert owed == []
         assert ctx.store.value("SELECT COUNT(*) FROM locks WHERE name LIKE 'target:%'") == 0
         outcomes.add((bool(answer), rows[0]["status"] if rows else "nothing begun"))
@@ -124,7 +140,9 @@ def test_killed_while_undoing_the_next_undo_ends_it(ctx, tmp_path):
     for delay_s in (0.0, 0.02, 0.04, 0.06):
         child = subprocess.Popen(
             [sys.executable, "-c", code, str(LIBRARY), json.dumps(config), incident_id, "run-1"],
-            stdout=subprocess.PIPE, text=True)
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         assert child.stdout.readline() == "ready\n"
         time.sleep(delay_s)
         child.kill()
@@ -135,19 +153,32 @@ def test_killed_while_undoing_the_next_undo_ends_it(ctx, tmp_path):
 
 
 def test_told_to_end_it_ends_its_command_and_writes_the_outcome(ctx, tmp_path):
-    scenes.write_runbook(tmp_path, steps=[
-        {"name": "long", "command": scenes.shell("echo $$ > %s/pids; sleep 60" % tmp_path),
-         "undo": {"command": {"argv": ["true"]}}},
-        {"name": "never", "command": scenes.shell("touch %s/never" % tmp_path)}])
+    scenes.write_runbook(
+        tmp_path,
+        steps=[
+            {
+                "name": "long",
+                "command": scenes.shell("echo $$ > %s/pids; sleep 60" % tmp_path),
+                "undo": {"command": {"argv": ["true"]}},
+            },
+            {"name": "never", "command": scenes.shell("touch %s/never" % tmp_path)},
+        ],
+    )
     incident_id = prepared(ctx, "run-1")
     config = scenes.config_for(tmp_path)
     child = subprocess.Popen(
         [sys.executable, "-c", ACTION, str(LIBRARY), json.dumps(config), incident_id, "run-1"],
-        stdout=subprocess.PIPE, text=True)
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     pid = pids_in(tmp_path / "pids", 1)[0]
     child.terminate()
     succeeded, answer = json.loads(child.communicate(timeout=30)[0].splitlines()[-1])
-    assert (succeeded, answer["outcome"], [step["status"] for step in answer["steps"]]) == (True, "failed", ["stopped"])
+    assert (succeeded, answer["outcome"], [step["status"] for step in answer["steps"]]) == (
+        True,
+        "failed",
+        ["stopped"],
+    )
     assert not lives(pid) and not (tmp_path / "never").exists()
     assert scenes.rows_of(ctx.store, "execution_history")[0]["status"] == "interrupted"
     assert undo_remediation(ctx, incident_id, "run-1")["outcome"] == "undone"
@@ -166,5 +197,3 @@ def test_the_next_response_takes_over_from_a_killed_one_when_its_claim_has_expir
     assert remediate(ctx, incident_id, "run-2")["outcome"] == "done"
     assert (tmp_path / "state").read_text() == "3\n"
     assert registry.get(ctx.store, incident_id).attempts == 2
-
-

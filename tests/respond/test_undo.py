@@ -1,10 +1,13 @@
-"""Taking back: in reverse, once, whatever became of the runbook, and by the next response when nobody else did."""
+"""Taking back: in reverse, once, whatever became of the runbook, and by the next response when
+nobody else did.
+"""
 
 from __future__ import annotations
 
 import json
 
 import pytest
+
 from selfheal.exceptions import Conflict
 from selfheal.incidents import registry
 from selfheal.remedy import journal, recovery
@@ -18,7 +21,9 @@ from tests.remedy import scenes, web
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def ctx(tmp_path, request):
-    context = scenes.context_for(tmp_path, url="" if request.param == "sqlite" else stores.postgresql_url())
+    context = scenes.context_for(
+        tmp_path, url="" if request.param == "sqlite" else stores.postgresql_url()
+    )
     yield context
     context.close()
 
@@ -26,9 +31,15 @@ def ctx(tmp_path, request):
 def undoable(tmp_path, name, *, fails=False, undo_fails=False) -> dict:
     """A step that writes its name into `log`, and an undo that writes `-name`."""
     return {
-        "name": name, "command": scenes.shell("echo %s >> %s/log; exit %d" % (name, tmp_path, int(fails))),
-        "undo": {"command": scenes.shell("%secho -%s >> %s/log" % (
-            "[ ! -e %s/stuck ] || exit 1; " % tmp_path if undo_fails else "", name, tmp_path))}}
+        "name": name,
+        "command": scenes.shell("echo %s >> %s/log; exit %d" % (name, tmp_path, int(fails))),
+        "undo": {
+            "command": scenes.shell(
+                "%secho -%s >> %s/log" %
+                ("[ ! -e %s/stuck ] || exit 1; " % tmp_path if undo_fails else "", name, tmp_path)
+            )
+        },
+    }
 
 
 def log(tmp_path) -> list:
@@ -48,25 +59,47 @@ def statuses(ctx) -> list:
 
 
 def test_steps_are_undone_in_reverse_and_only_once(ctx, tmp_path):
-    scenes.write_runbook(tmp_path, steps=[
-        undoable(tmp_path, "one"), undoable(tmp_path, "two"), undoable(tmp_path, "three", fails=True),
-        undoable(tmp_path, "never")])
+    scenes.write_runbook(
+        tmp_path,
+        steps=[
+            undoable(tmp_path, "one"),
+            undoable(tmp_path, "two"),
+            undoable(tmp_path, "three", fails=True),
+            undoable(tmp_path, "never"),
+        ],
+    )
     incident_id = responded(ctx)
     assert remediate(ctx, incident_id, "run-1")["outcome"] == "failed"
     # The step that failed may have done half its work: it is undone like the others.
-    assert undo_remediation(ctx, incident_id, "run-1") == {"outcome": "undone", "undone": 3, "failed": 0}
+    assert undo_remediation(ctx, incident_id, "run-1") == {
+        "outcome": "undone",
+        "undone": 3,
+        "failed": 0,
+    }
     assert log(tmp_path) == ["one", "two", "three", "-three", "-two", "-one"]
-    assert undo_remediation(ctx, incident_id, "run-1") == {"outcome": "nothing", "undone": 0, "failed": 0}
+    assert undo_remediation(ctx, incident_id, "run-1") == {
+        "outcome": "nothing",
+        "undone": 0,
+        "failed": 0,
+    }
     assert len(log(tmp_path)) == 6
     assert len(scenes.timeline_of(ctx.store, incident_id, "undo_step")) == 3
 
 
 def test_undoing_needs_neither_the_runbook_nor_the_labels(ctx, tmp_path):
     hostile = "$(touch %s/owned)\n\"'" % tmp_path
-    path = scenes.write_runbook(tmp_path, values={"WHAT": "labels.what", "OLD": "steps.look.stdout"}, steps=[
-        {"name": "look", "command": {"argv": ["printf", "%s", "old state"]}},
-        {"name": "change", "command": {"argv": ["true"]},
-         "undo": {"command": scenes.shell('printf %%s "$WHAT$OLD" > %s/undone' % tmp_path)}}])
+    path = scenes.write_runbook(
+        tmp_path,
+        values={"WHAT": "labels.what", "OLD": "steps.look.stdout"},
+        steps=[
+            {"name": "look", "command": {"argv": ["printf", "%s", "old state"]}},
+            {
+                "name": "change",
+                "command": {"argv": ["true"]},
+                "undo": {"command": scenes.shell('printf %%s "$WHAT$OLD" > %s/undone' % tmp_path)},
+            },
+        ],
+    )
     incident_id = scenes.add_incident(ctx.store, labels={"what": hostile})
     responded(ctx, incident_id=incident_id)
     assert remediate(ctx, incident_id, "run-1")["outcome"] == "done"
@@ -80,25 +113,55 @@ def test_undoing_needs_neither_the_runbook_nor_the_labels(ctx, tmp_path):
 
 def test_an_api_call_can_undo(ctx, tmp_path):
     with web.serving() as site:
-        scenes.write_runbook(tmp_path, steps=[{
-            "name": "scale", "api_call": {"method": "PUT", "url": site.url + "/size", "json": {"size": 3}},
-            "undo": {"api_call": {"method": "PUT", "url": site.url + "/size", "json": {"size": 1}}}}])
+        scenes.write_runbook(
+            tmp_path,
+            steps=[
+                {
+                    "name": "scale",
+                    "api_call": {"method": "PUT", "url": site.url + "/size", "json": {"size": 3}},
+                    "undo": {
+                        "api_call": {
+                            "method": "PUT",
+                            "url": site.url + "/size",
+                            "json": {"size": 1},
+                        }
+                    },
+                }
+            ],
+        )
         incident_id = responded(ctx)
         remediate(ctx, incident_id, "run-1")
         assert undo_remediation(ctx, incident_id, "run-1")["outcome"] == "undone"
-    assert [json.loads(body) for _method, _path, body, _headers in site.asked] == [{"size": 3}, {"size": 1}]
+    assert [json.loads(body) for _method, _path, body, _headers in site.asked] == [
+        {"size": 3},
+        {"size": 1},
+    ]
 
 
 def test_an_undo_that_fails_stops_no_other_and_is_tried_again(ctx, tmp_path):
-    scenes.write_runbook(tmp_path, steps=[
-        undoable(tmp_path, "one"), undoable(tmp_path, "two", undo_fails=True), undoable(tmp_path, "three")])
+    scenes.write_runbook(
+        tmp_path,
+        steps=[
+            undoable(tmp_path, "one"),
+            undoable(tmp_path, "two", undo_fails=True),
+            undoable(tmp_path, "three"),
+        ],
+    )
     (tmp_path / "stuck").write_text("")
     incident_id = responded(ctx)
     remediate(ctx, incident_id, "run-1")
-    assert undo_remediation(ctx, incident_id, "run-1") == {"outcome": "partly", "undone": 2, "failed": 1}
+    assert undo_remediation(ctx, incident_id, "run-1") == {
+        "outcome": "partly",
+        "undone": 2,
+        "failed": 1,
+    }
     assert statuses(ctx) == ["undone", "failed", "undone"]
     (tmp_path / "stuck").unlink()
-    assert undo_remediation(ctx, incident_id, "run-1") == {"outcome": "undone", "undone": 1, "failed": 0}
+    assert undo_remediation(ctx, incident_id, "run-1") == {
+        "outcome": "undone",
+        "undone": 1,
+        "failed": 0,
+    }
     assert log(tmp_path) == ["one", "two", "three", "-three", "-one", "-two"]
 
 
@@ -149,13 +212,35 @@ def test_nothing_more_is_done_while_an_earlier_remedy_cannot_be_undone(ctx, tmp_
 def running_elsewhere(ctx, incident_id, run_id="run-0", **owner) -> str:
     """An execution of another process, with its lock and one undo owed."""
     found = dict(journal.this_process(), **owner)
-    execution = journal.begin(ctx.store, incident_id, run_id, {"remedy": "runbook"}, outcome={"owner": found})
-    journal.record_undo(ctx.store, incident_id, execution, "one", {
-        "kind": "command", "argv": ["true"], "script": "", "interpreter": [], "timeout_s": 5, "variables": {}, "cwd": ""},
-        None)
-    ctx.store.insert("locks", {"name": "target:x", "owner": execution, "acquired_at": 0,
-                               "expires_at": ctx.store.now() + 3600}, "ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, "
-        "expires_at = excluded.expires_at")
+    execution = journal.begin(
+        ctx.store, incident_id, run_id, {"remedy": "runbook"}, outcome={"owner": found}
+    )
+    journal.record_undo(
+        ctx.store,
+        incident_id,
+        execution,
+        "one",
+        {
+            "kind": "command",
+            "argv": ["true"],
+            "script": "",
+            "interpreter": [],
+            "timeout_s": 5,
+            "variables": {},
+            "cwd": "",
+        },
+        None,
+    )
+    ctx.store.insert(
+        "locks",
+        {
+            "name": "target:x",
+            "owner": execution,
+            "acquired_at": 0,
+            "expires_at": ctx.store.now() + 3600,
+        },
+        "ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, expires_at = excluded.expires_at",
+    )
     return execution
 
 
@@ -163,7 +248,7 @@ def execution_status(ctx, execution):
     return ctx.store.value("SELECT status FROM execution_history WHERE id = ?", (execution,))
 
 
-@pytest.mark.parametrize("owner", [{"pid": 2 ** 22 + 1}, {"started": "1"}, {"boot": "another"}])
+@pytest.mark.parametrize("owner", [{"pid": 2**22 + 1}, {"started": "1"}, {"boot": "another"}])
 def test_a_dead_process_of_this_host_is_told_at_once(ctx, owner):
     incident_id = scenes.add_incident(ctx.store)
     execution = running_elsewhere(ctx, incident_id, **owner)
@@ -192,7 +277,9 @@ def test_a_process_of_another_host_is_dead_when_its_lock_expires_or_its_own_resp
     assert undo_remediation(ctx, incident_id)["outcome"] == "undone"
     assert execution_status(ctx, execution) == "interrupted"
     again = running_elsewhere(ctx, scenes.add_incident(ctx.store), host="elsewhere")
-    incident_id = ctx.store.value("SELECT incident_id FROM execution_history WHERE id = ?", (again,))
+    incident_id = ctx.store.value(
+        "SELECT incident_id FROM execution_history WHERE id = ?", (again,)
+    )
     assert undo_remediation(ctx, incident_id, "run-0")["outcome"] == "undone"
 
 

@@ -1,8 +1,11 @@
-"""The proof: which checks are asked, how long health must hold, what is recorded, and what ends it early."""
+"""The proof: which checks are asked, how long health must hold, what is recorded, and what ends it
+early.
+"""
 
 from __future__ import annotations
 
 import pytest
+
 from selfheal.exceptions import Conflict
 from selfheal.guard import locks
 from selfheal.incidents import model, registry
@@ -20,7 +23,9 @@ def clock():
 
 @pytest.fixture
 def ctx(tmp_path, clock):
-    context = scenes.context_for(tmp_path, clock=clock, verify_timeout=60, verify_interval=5, healthy_hold=10)
+    context = scenes.context_for(
+        tmp_path, clock=clock, verify_timeout=60, verify_interval=5, healthy_hold=10
+    )
     yield context
     context.close()
 
@@ -56,7 +61,9 @@ def verified_of(ctx):
 
 
 def test_the_runbooks_checks_are_asked_until_they_hold(ctx, tmp_path, site):
-    scenes.write_runbook(tmp_path, verify=[{"http": {"url": site.url + "/health"}}, {"alert": "resolved"}])
+    scenes.write_runbook(
+        tmp_path, verify=[{"http": {"url": site.url + "/health"}}, {"alert": "resolved"}]
+    )
     incident_id = remedied(ctx)
     site.status = 503
     later(ctx.clock, 10, lambda: setattr(site, "status", 200))
@@ -66,12 +73,15 @@ def test_the_runbooks_checks_are_asked_until_they_hold(ctx, tmp_path, site):
     answer = verify_resolution(ctx, incident_id, "run-1")
     assert (answer["resolved"], answer["waited_s"]) == (True, 30.0)
     assert [(check["check"], check["answer"], check["healthy"]) for check in answer["checks"]] == [
-        ("http", "answered 200", True), ("alert", "0 of 1 alerts still fire", True)]
+        ("http", "answered 200", True),
+        ("alert", "0 of 1 alerts still fire", True),
+    ]
     assert verified_of(ctx) == 1
     entry = scenes.timeline_of(ctx.store, incident_id, "verified")[0]
     assert entry["message"] == "all 2 checks stayed healthy for 10 s"
-    assert [(item["check"], item["after_s"], item["healthy"]) for item in entry["data"]["history"]] == [
-        ("http", 0.0, False), ("alert", 0.0, False), ("http", 10.0, True), ("alert", 20.0, True)]
+    assert [
+        (item["check"], item["after_s"], item["healthy"]) for item in entry["data"]["history"]
+    ] == [("http", 0.0, False), ("alert", 0.0, False), ("http", 10.0, True), ("alert", 20.0, True)]
     assert registry.get(ctx.store, incident_id).status == model.VERIFYING
 
 
@@ -82,7 +92,9 @@ def test_a_signal_that_stays_bad_is_not_resolved_and_says_what_was_asked(ctx, tm
     assert (answer["resolved"], answer["waited_s"]) == (False, 60.0)
     assert verified_of(ctx) == 0
     assert scenes.timeline_of(ctx.store, incident_id, "not_verified")[0]["message"] == (
-        "not healthy within 60 s: the alerts received for this incident: does one still fire?: 1 of 1 alerts still fire")
+        "not healthy within 60 s: the alerts received for this incident: does one still fire?: 1 "
+        "of 1 alerts still fire"
+    )
 
 
 def test_one_break_in_the_hold_starts_it_again(ctx, tmp_path, site):
@@ -122,12 +134,20 @@ def test_parameters_override_the_configuration(ctx, tmp_path):
 def test_closing_the_incident_ends_it_at_once(ctx, tmp_path):
     scenes.write_runbook(tmp_path)
     incident_id = remedied(ctx)
-    later(ctx.clock, 10, lambda: registry.resolve(ctx.store, incident_id, "remediated", "closed by its alert"))
+    later(
+        ctx.clock,
+        10,
+        lambda: registry.resolve(ctx.store, incident_id, "remediated", "closed by its alert"),
+    )
     answer = verify_resolution(ctx, incident_id, "run-1")
     assert (answer["resolved"], answer["waited_s"]) == (True, 10.0)
     assert verified_of(ctx) == 1
     assert verify_resolution(ctx, incident_id, "run-1") == {
-        "resolved": True, "checks": [], "waited_s": 0.0, "reason": "closed"}
+        "resolved": True,
+        "checks": [],
+        "waited_s": 0.0,
+        "reason": "closed",
+    }
 
 
 def test_a_response_that_lost_the_incident_stops(ctx, tmp_path):
@@ -157,4 +177,7 @@ def test_checks_that_cannot_be_read_any_more_fall_back_to_the_alert_and_say_so(c
     incident_id = remedied(ctx)
     path.unlink()
     assert not verify_resolution(ctx, incident_id, "run-1", timeout_s=1)["resolved"]
-    assert "only the alert is asked" in scenes.timeline_of(ctx.store, incident_id, "verification_note")[0]["message"]
+    assert (
+        "only the alert is asked" in
+        scenes.timeline_of(ctx.store, incident_id, "verification_note")[0]["message"]
+    )

@@ -6,6 +6,7 @@ import json
 import time
 
 import pytest
+
 from selfheal.exceptions import InvalidInput
 from selfheal.incidents import registry
 from selfheal.verify import ask
@@ -51,7 +52,10 @@ def test_a_url_is_healthy_by_status_and_content(ctx, site):
     site.body = b"all bad"
     assert "'ok' is not in it: all bad" in look_at(ctx, incident_id, check)[0].answer
     site.status = 503
-    assert (look_at(ctx, incident_id, check)[0].answer, site.asked[0][:2]) == ("answered 503", ("GET", "/health"))
+    assert (look_at(ctx, incident_id, check)[0].answer, site.asked[0][:2]) == (
+        "answered 503",
+        ("GET", "/health"),
+    )
 
 
 def test_what_cannot_be_asked_is_unknown_and_not_healthy(ctx, site):
@@ -59,8 +63,13 @@ def test_what_cannot_be_asked_is_unknown_and_not_healthy(ctx, site):
     dead = "http://127.0.0.1:%d" % live_alertmanager.free_port()
     with_target(ctx, "alertmanager", dead)
     with_target(ctx, "prometheus", dead)
-    looks = look_at(ctx, incident_id, {"alert": "resolved"}, {"http": {"url": dead}},
-                    {"prometheus": {"query": "up", "expect": "empty"}})
+    looks = look_at(
+        ctx,
+        incident_id,
+        {"alert": "resolved"},
+        {"http": {"url": dead}},
+        {"prometheus": {"query": "up", "expect": "empty"}},
+    )
     assert [(look.healthy, look.is_known) for look in looks] == [(False, False)] * 3
     assert all(look.answer.startswith("could not be asked: ") for look in looks)
 
@@ -70,13 +79,25 @@ def test_wrong_credentials_are_unknown_and_not_healthy(ctx, site):
     with_target(ctx, "alertmanager", site.url)
     with_target(ctx, "prometheus", site.url)
     site.status = 401
-    looks = look_at(ctx, incident_id, {"alert": "resolved"}, {"prometheus": {"query": "up", "expect": "empty"}})
+    looks = look_at(
+        ctx, incident_id, {"alert": "resolved"}, {"prometheus": {"query": "up", "expect": "empty"}}
+    )
     assert [(look.healthy, look.is_known) for look in looks] == [(False, False)] * 2
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"null", b"{}", b'{"status":"success"}',
-                                  b'{"status":"success","data":{"resultType":"matrix","result":[]}}',
-                                  b'{"status":"success","data":{"resultType":"vector","result":[{}]}}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"status":"success"}',
+        b'{"status":"success","data":{"resultType":"matrix","result":[]}}',
+        b'{"status":"success","data":{"resultType":"vector","result":[{}]}}',
+    ],
+)
 def test_an_odd_answer_of_prometheus_is_unknown(ctx, site, body):
     incident_id = scenes.add_incident(ctx.store)
     with_target(ctx, "prometheus", site.url)
@@ -99,7 +120,9 @@ def test_without_an_alertmanager_the_received_alerts_are_asked(ctx):
     assert look_at(ctx, incident_id, {"alert": "resolved"})[0].healthy
 
 
-def test_an_alert_raised_by_hand_is_not_proven_gone_by_an_alertmanager_that_never_knew_it(ctx, site):
+def test_an_alert_raised_by_hand_is_not_proven_gone_by_an_alertmanager_that_never_knew_it(
+    ctx, site
+):
     incident_id = scenes.add_incident(ctx.store, source="manual")
     with_target(ctx, "alertmanager", site.url)
     site.body = b"[]"
@@ -120,7 +143,9 @@ def test_the_alert_of_a_real_alertmanager(ctx, tmp_path):
         assert not look.healthy and fingerprint in look.answer and server.url in look.asked
         silence = server.silence("service", "shop")
         eventually(lambda: server.alerts()[0]["status"]["state"] == "suppressed")
-        assert not look_at(ctx, incident_id, {"alert": "resolved"})[0].healthy  # silenced is not solved
+        assert not look_at(ctx, incident_id, {"alert": "resolved"})[
+            0
+        ].healthy  # silenced is not solved
         server.unsilence(silence)
         server.post_alerts([dict(alert, endsAt=live_alertmanager.rfc3339(time.time() - 1))])
         eventually(lambda: look_at(ctx, incident_id, {"alert": "resolved"})[0].healthy)
@@ -140,17 +165,37 @@ def test_queries_of_a_real_prometheus(ctx, tmp_path):
         assert judged("vector(1) < 0", "empty") == (True, True, "no result")
         assert judged("vector(1)", "empty")[:2] == (False, True)
         assert judged("vector(1)", "nonempty")[0]
-        assert judged("vector(1) < 0", {"lt": 5})[:2] == (False, False)  # nothing to compare is not health
+        assert judged("vector(1) < 0", {"lt": 5})[:2] == (
+            False,
+            False,
+        )  # nothing to compare is not health
         assert judged("vector(NaN)", {"lt": 5})[0] is False
-        assert judged('label_replace(vector(1),"a","x","","") or label_replace(vector(9),"a","y","","")', {"lt": 5})[0] is False
+        assert (
+            judged(
+                'label_replace(vector(1),"a","x","","") or label_replace(vector(9),"a","y","","")',
+                {"lt": 5},
+            )[0] is
+            False
+        )
         healthy, is_known, answer = judged("sum(", {"lt": 5})
         assert (healthy, is_known) == (False, False) and "parse error" in answer
 
 
-@pytest.mark.parametrize("entry", [
-    {}, {"alert": "firing"}, {"ping": "x"}, {"http": {}}, {"http": {"url": "http://a", "status": "200"}}, "alert",
-    {"http": {"url": "http://a", "method": "GET"}}, {"prometheus": {"query": "", "expect": "empty"}},
-    {"prometheus": {"query": "up"}}, {"alert": "resolved", "http": {"url": "http://a"}}])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {},
+        {"alert": "firing"},
+        {"ping": "x"},
+        {"http": {}},
+        {"http": {"url": "http://a", "status": "200"}},
+        "alert",
+        {"http": {"url": "http://a", "method": "GET"}},
+        {"prometheus": {"query": "", "expect": "empty"}},
+        {"prometheus": {"query": "up"}},
+        {"alert": "resolved", "http": {"url": "http://a"}},
+    ],
+)
 def test_a_check_that_is_not_understood_is_refused(entry):
     with pytest.raises(InvalidInput, match="verify entry 1"):
         parse_checks([entry])
@@ -159,4 +204,8 @@ def test_a_check_that_is_not_understood_is_refused(entry):
 def test_what_is_shown_of_a_look_is_plain_json():
     look = ask.Look("http", "asked", "answer", True)
     assert json.loads(json.dumps(look.as_dict())) == {
-        "check": "http", "asked": "asked", "answer": "answer", "healthy": True}
+        "check": "http",
+        "asked": "asked",
+        "answer": "answer",
+        "healthy": True,
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from selfheal.verify.model import Look
 from selfheal.verify.watch import watch
 from tests.remedy.scenes import StillClock
@@ -75,7 +76,10 @@ def test_it_may_be_ended_from_outside():
 
 def test_only_changes_of_an_answer_are_kept():
     found = watched(lambda at: at >= 30)
-    assert [(after_s, look.healthy) for after_s, look in found.history] == [(0.0, False), (30.0, True)]
+    assert [(after_s, look.healthy) for after_s, look in found.history] == [
+        (0.0, False),
+        (30.0, True),
+    ]
 
 
 def test_slow_looks_do_not_stretch_the_deadline_beyond_one_look():
@@ -84,7 +88,12 @@ def test_slow_looks_do_not_stretch_the_deadline_beyond_one_look():
     assert found.waited_s <= 20 + 7
 
 
-@given(st.lists(st.booleans(), min_size=1, max_size=40), st.integers(0, 12), st.integers(1, 7), st.integers(1, 60))
+@given(
+    st.lists(st.booleans(), min_size=1, max_size=40),
+    st.integers(0, 12),
+    st.integers(1, 7),
+    st.integers(1, 60),
+)
 def test_resolved_means_held_without_a_break_in_time(states, hold_s, interval_s, timeout_s):
     seen = []
 

@@ -28,8 +28,8 @@ def query(http: Any, target: Mapping[str, Any], expression: str) -> List[Sample]
     """Evaluate `expression` now at `target` (settings of section prometheus). A scalar is one
     sample without labels.
 
-    Raises ConfigError (401, 403) and ExternalError for whatever is not a usable answer, with Prometheus' own words where it
-    gave some.
+    Raises ConfigError (401, 403) and ExternalError for whatever is not a usable answer, with
+    Prometheus' own words where it gave some.
     """
     url = "%s/api/v1/query?%s" % (str(target["url"]).rstrip("/"), urlencode({"query": expression}))
     answer = http.request(

@@ -27,13 +27,11 @@ CLOSE_WITHIN_S = 30.0  # likewise the closing of an incident whose last alert en
 _MAX_CLOSED_AT_ONCE = 100
 _STORM = "alert_storm"
 _CHUNK = 400
-_RANK = "CASE i.severity %s ELSE %d END" % (
-    " ".join("WHEN '%s' THEN %d" % (name, rank) for rank, name in enumerate(model.SEVERITIES)),
-    len(model.SEVERITIES))
-_WAITING = ("i.status = 'open' AND i.cleared_at IS NULL AND (i.dispatched_at IS NULL OR "
-            "i.dispatched_at <= ?)")
+# Spelled so that each is a range of the index incidents_by_turn.
+_FRESH = "i.status = 'open' AND i.dispatched_at IS NULL AND i.cleared_at IS NULL"
+_LAPSED = "i.status = 'open' AND i.dispatched_at <= ? AND i.cleared_at IS NULL"
 _COLUMNS = ("i.id, i.severity, i.alert_type, i.source, i.alert_count, i.response_level, "
-            "i.dispatched_at")
+            "i.dispatched_at, i.opened_at")
 
 
 def dispatch(ctx: Context, *, cleared: Optional[Sequence[str]] = None,
@@ -69,19 +67,34 @@ def _reserve(store: Store, limit: int, force: Sequence[str]) -> Tuple[List[Row],
         under_way = int(
             store.value(
                 "SELECT COUNT(*) FROM incidents WHERE status = 'open' AND dispatched_at > ?",
-                (lapsed, )) or 0)
+                (lapsed,)) or 0)
         room = max(0, limit - responding_count(store) - under_way)
         chosen = _forced(store, force)
         _mark(store, chosen, now)
-        next_in_turn = store.query(
-            "SELECT %s FROM incidents i WHERE %s ORDER BY %s, i.opened_at, i.id LIMIT ?" %
-            (_COLUMNS, _WAITING, _RANK), (lapsed, room + 1))
+        next_in_turn = _next_in_turn(store, lapsed, room + 1)
         left = next_in_turn[room:]
-        waiting = int(
-            store.value("SELECT COUNT(*) FROM incidents i WHERE %s" % _WAITING, (lapsed, )) or 0)
+        waiting = sum(
+            int(store.value("SELECT COUNT(*) FROM incidents i WHERE %s" % condition, values) or 0)
+            for condition, values in ((_FRESH, ()), (_LAPSED, (lapsed,))))
         _mark(store, next_in_turn[:room], now)
     chosen += next_in_turn[:room]
     return chosen, waiting - len(next_in_turn[:room]), left[0]["severity"] if left else ""
+
+
+def _next_in_turn(store: Store, lapsed: float, limit: int) -> List[Row]:
+    """The first `limit` of those that wait: the most severe first, then the oldest."""
+    found = store.query("SELECT %s FROM incidents i WHERE %s" % (_COLUMNS, _LAPSED), (lapsed,))
+    fresh = 0
+    for severity in model.SEVERITIES:
+        rows = store.query(
+            "SELECT %s FROM incidents i WHERE %s AND i.severity = ? ORDER BY i.opened_at, i.id "
+            "LIMIT ?" % (_COLUMNS, _FRESH), (severity, limit - fresh))
+        found += rows
+        fresh += len(rows)
+        if fresh == limit:
+            break
+    return sorted(found, key=lambda row: (
+        model.severity_rank(row["severity"]), row["opened_at"], row["id"]))[:limit]
 
 
 def _mark(store: Store, rows: Sequence[Row], now: float) -> None:

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 _MAX_LISTED = 500
 _NAMES = ("alertname", "alert_name", "alert", "name")
 _TEXTS = ("summary", "description", "message", "runbook_url")
-_FORMS = ("give at least {\"alertname\": ...}, or an alert with its labels, or a whole Alertmanager "
-          "body")
+_FORMS = (
+    "give at least {\"alertname\": ...}, or an alert with its labels, or a whole Alertmanager "
+    "body")
 _FIELDS = ("status", "startsAt", "endsAt", "generatorURL", "fingerprint")
 
 
@@ -132,8 +133,9 @@ def receivers_of(alert: Mapping[str, Any]) -> List[str]:
 def _note_missing(store: Store, incident_ids: Sequence[str], parsed: Parsed, missing: int,
                   trouble: str) -> None:
     key = hashlib.sha256(parsed.group_key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    message = "Alertmanager left %d alerts out of this notification (its receiver's max_alerts): %s" % (
-        missing, trouble or "its API does not list them as firing any more")
+    why = trouble or "its API does not list them as firing any more"
+    message = ("Alertmanager left %d alerts out of this notification (max_alerts of its receiver): "
+               "%s" % (missing, why))
     for incident_id in incident_ids:
         timeline.record(store, incident_id, "alerts_missing", message, {"missing": missing},
                         once="missing:%s:%d" % (key, missing))

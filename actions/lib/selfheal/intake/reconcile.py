@@ -121,7 +121,7 @@ def _ended(store: Store, target_name: str, known: Mapping[str, List[Row]], there
     name = "alertmanager_missed:%s" % target_name
     before: Dict[str,
                  float] = load(store.value("SELECT value FROM checkpoints WHERE name = ?",
-                                           (name, ))) or {}
+                                           (name,))) or {}
     missed: Dict[str, float] = {}
     ended: List[Signal] = []
     for fingerprint, rows in known.items():
@@ -142,7 +142,7 @@ def _ended(store: Store, target_name: str, known: Mapping[str, List[Row]], there
 
 
 def _end_of(row: Row, ended_at: float) -> Signal:
-    """The end of the alert at `ended_at`: when it was first missed, so that a start after that is a new one."""
+    """The end of the alert at `ended_at`, when it was first missed: a start after that is new."""
     return Signal(fingerprint=row["fingerprint"],
                   starts_at=row["starts_at"],
                   status=RESOLVED,

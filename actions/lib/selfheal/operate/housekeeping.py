@@ -102,6 +102,23 @@ def take_over_dead(ctx: Context) -> Dict[str, Any]:
     return counts
 
 
+def end_dead_executions(ctx: Context) -> Dict[str, int]:
+    """Executions whose process died and whose response could not say so any more: those of
+    incidents that were handed over or closed since.
+    """
+    rows = ctx.store.query(
+        "SELECT DISTINCT incident_id FROM execution_history WHERE status = ?", ("running",)
+    )
+    counts = {"interrupted": 0, "unreadable": 0}
+    for row in rows:
+        try:
+            counts["interrupted"] += len(interrupted(ctx.store, str(row["incident_id"])))
+        except (AttributeError, KeyError, TypeError, ValueError):  # a row that is not ours to mend
+            ctx.log.error("executions of %s cannot be read", row["incident_id"], exc_info=True)
+            counts["unreadable"] += 1
+    return counts
+
+
 def start_waiting(ctx: Context) -> Dict[str, Any]:
     """Responses for open incidents that wait for one, as far as there is room."""
     return dispatch(ctx)
@@ -143,6 +160,7 @@ def count_rejected(ctx: Context) -> Dict[str, int]:
 _PARTS: Tuple[Tuple[str, Callable[[Any], Dict[str, Any]]], ...] = (
     ("approvals", expire_approvals),
     ("dead_responses", take_over_dead),
+    ("dead_executions", end_dead_executions),
     ("dispatch", start_waiting),
     ("messages", send_messages),
     ("retention", sweep_old),

@@ -9,7 +9,6 @@ out. An undo record is `acting` from just before its step, `pending` once the st
 from __future__ import annotations
 
 import os
-import platform
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from selfheal.ids import new_id
@@ -202,7 +201,7 @@ def owed_undos(store: Store, incident_id: str, executions: Sequence[str] = ()) -
 def this_process() -> Dict[str, Any]:
     """What tells this process from any other that ever was: host, boot, number, start."""
     return {
-        "host": platform.node(),
+        "host": os.uname().nodename,
         "boot": _boot(),
         "pid": os.getpid(),
         "started": _start_of(os.getpid()),
@@ -211,7 +210,7 @@ def this_process() -> Dict[str, Any]:
 
 def is_dead(owner: Mapping[str, Any]) -> Optional[bool]:
     """Whether the process `owner` is gone; None when it cannot be told from here (another host)."""
-    if owner.get("host") != platform.node() or not owner.get("pid"):
+    if owner.get("host") != os.uname().nodename or not owner.get("pid"):
         return None
     if owner.get("boot") != _boot():
         return True

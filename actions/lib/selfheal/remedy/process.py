@@ -215,7 +215,8 @@ def _follow(
     captures = [_Capture(), _Capture()]
     stopped = ""
     drain_until: Optional[float] = None
-    with selectors.DefaultSelector() as selector, child.stdout as out, child.stderr as err:  # type: ignore[union-attr]
+    assert child.stdout is not None and child.stderr is not None
+    with selectors.DefaultSelector() as selector, child.stdout as out, child.stderr as err:
         for stream, capture in ((out, captures[0]), (err, captures[1])):
             os.set_blocking(stream.fileno(), False)
             selector.register(stream, selectors.EVENT_READ, capture)
@@ -233,9 +234,7 @@ def _follow(
                     drain_until = time.monotonic() + DRAIN_S
             elif drain_until is not None and now >= drain_until:
                 # Not even KILL ends it: that is left to the kernel.
-                return stopped, [
-                    capture.text() for capture in captures
-                ]
+                return stopped, [capture.text() for capture in captures]
 
 
 def _read_available(selector: selectors.BaseSelector, child: subprocess.Popen[bytes]) -> None:

@@ -38,8 +38,7 @@ def refuse_beside_living(store: Store, incident_id: str) -> None:
     for row in journal.running(store, incident_id):
         raise Conflict(
             "a remediation of incident %s is still running (%s); wait for it or for its lock to "
-            "expire" %
-            (incident_id, row["id"])
+            "expire" % (incident_id, row["id"])
         )
 
 

@@ -8,7 +8,7 @@ again, so undo steps must stand that.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
 from selfheal.remedy import journal, steps
 from selfheal.remedy.execute import Note

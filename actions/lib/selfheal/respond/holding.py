@@ -38,8 +38,7 @@ def held(ctx: Context, incident: Incident, run_id: str, longest_s: float = 0.0) 
     if not locks.acquire(ctx.store, name, owner, ttl_s):
         raise Conflict(
             "incident %s is held by a running response (%s); wait for its end, or close or "
-            "escalate it" %
-            (incident.id, locks.holder(ctx.store, name))
+            "escalate it" % (incident.id, locks.holder(ctx.store, name))
         )
     try:
         yield

@@ -38,6 +38,8 @@ CREATE UNIQUE INDEX incidents_one_open_per_cause ON incidents (group_key) WHERE 
 CREATE INDEX incidents_by_cause ON incidents (group_key, resolved_at);
 CREATE INDEX incidents_by_status ON incidents (status, updated_at);
 CREATE INDEX incidents_by_opening ON incidents (opened_at);
+-- Who waits for a response, worst and oldest first, without reading the thousands of others of a storm.
+CREATE INDEX incidents_by_turn ON incidents (status, dispatched_at, cleared_at, severity, opened_at, id);
 
 CREATE TABLE alerts (
     fingerprint TEXT NOT NULL,
