@@ -17,7 +17,7 @@ class Run(Action):
     """Calls the library function named by `function` and returns (succeeded, plain JSON)."""
 
     def __init__(self, config=None, action_service=None):
-        super(Run, self).__init__(config=config, action_service=action_service)
+        super().__init__(config=config, action_service=action_service)
 
     def run(self, function, **parameters):
         from selfheal.door import call

@@ -6,7 +6,9 @@ last line on stdout is one JSON object. The yardstick is ansible-rulebook's webh
 posts a second (median of five runs).
 """
 
+import atexit
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -83,7 +85,9 @@ def new_store(kind):
         from tests import stores
 
         return open_store(stores.postgresql_url())
-    return open_store("sqlite:///%s/bench.db" % tempfile.mkdtemp(prefix="selfheal-bench-"))
+    directory = tempfile.mkdtemp(prefix="selfheal-bench-")
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return open_store("sqlite:///%s/bench.db" % directory)
 
 
 def one_run(kind):

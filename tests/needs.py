@@ -1,8 +1,8 @@
 """What a test needs from the machine: a tool, a module, a platform.
 
 Promises one rule for all tests: on a user's machine a missing need skips the test with a reason,
-with `CI=true` it fails, so that nothing is silently left untested there. Under StackStorm's own test
-runner, whose machines bring no servers, it is a skip all the same.
+with `CI=true` it fails, so that nothing is silently left untested there. Under StackStorm's own
+test runner, whose machines bring no servers, it is a skip all the same.
 """
 from __future__ import annotations
 

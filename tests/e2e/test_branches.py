@@ -162,7 +162,7 @@ def test_alert_that_ends_before_the_response_closes_it(world):
     assert incident.status == "open" and world.runs("incident_response") == []
     payload = {"incident_id": incident.id, "status": "firing", "severity": "critical"}
     # The alert ends while the trigger is under way.
-    world._sql("UPDATE incidents SET cleared_at = 1")
+    world.sql("UPDATE incidents SET cleared_at = 1")
     world.engine.inject("selfheal.alert", payload)
     world.settle()
     incident = world.incident(incident.id)

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import needs
 from tests.e2e.world import World, alert
 
 OUTAGES = 30
@@ -27,6 +28,11 @@ KILLED_ACTIONS = 70
 LONG_S = 7200.0
 ENDED = {"resolved", "escalated", "ticketed", "observed"}
 OUTAGE = Path(__file__).with_name("outage.py")
+
+
+@pytest.fixture(autouse=True)
+def _proc():
+    needs.linux()
 
 
 @pytest.fixture

@@ -125,23 +125,23 @@ class World:
     def break_when(self, kind: str) -> None:
         """From now on the store fails to record an event of `kind`: whatever does so, fails."""
         # An overflow is an error of the database; RAISE(ABORT) would look like a conflict.
-        self._sql(
+        self.sql(
             "CREATE TRIGGER broken_%s BEFORE INSERT ON incident_events WHEN NEW.kind = '%s' "
             "BEGIN SELECT abs(-9223372036854775807 - (NEW.at > 0)); END" % (kind, kind)
         )
 
     def mend(self, kind: str) -> None:
         """Undo `break_when`."""
-        self._sql("DROP TRIGGER broken_%s" % kind)
+        self.sql("DROP TRIGGER broken_%s" % kind)
 
     def pass_time(self, seconds: float) -> None:
         """Let `seconds` pass for everything in the store that falls due."""
         for table, columns in _DUE.items():
             for column in columns:
-                self._sql("UPDATE %s SET %s = %s - ?" % (table, column, column), seconds)
+                self.sql("UPDATE %s SET %s = %s - ?" % (table, column, column), seconds)
 
-    def _sql(self, statement: str, *parameters: Any) -> None:
-        # Not through the library: this is the disk, or time itself.
+    def sql(self, statement: str, *parameters: Any) -> None:
+        """Change the database behind the library's back: as the disk would, or time itself."""
         connection = sqlite3.connect(str(self.database), timeout=30)
         with connection:
             connection.execute(statement, parameters)

@@ -119,7 +119,7 @@ def test_escalation_tells_the_whole_story(reason):
     ):
         assert expected in text
     assert payload["severity"] == "critical" and payload["reason"] == (reason or "manual")
-    assert payload["incident"]["opened_at"] == "2023-11-14T22:13:20Z"
+    assert payload["incident"]["opened_at"] == "2023-11-14T22:13:20.000Z"
 
 
 def test_what_was_not_undone_comes_before_the_plan():

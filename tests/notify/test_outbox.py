@@ -60,7 +60,7 @@ def test_message_arrives_with_its_id_as_idempotency_key(ctx, receiver):
         {
             "id": outbox_id,
             "kind": "escalation",
-            "created_at": "2023-11-14T22:13:20Z",
+            "created_at": "2023-11-14T22:13:20.000Z",
             "text": "help",
             "incident": {"id": "inc-1"},
         }

@@ -14,7 +14,7 @@ RESPONSE = "incident_response"
 REMEDIATION = "automated_remediation"
 ABENDED = ("failed", "timeout", "abandoned")
 
-_OK = did(incident_id="x", status="x")
+_OK = did(incident_id="x", status="x", escalated=True)
 _ANALYZED = {"analyze": did(state="claimed")}
 _AUTOMATED = dict(_ANALYZED, decide=did(strategy="automated"))
 _APPROVE = dict(_ANALYZED, decide=did(strategy="approve"))
@@ -256,6 +256,22 @@ CASES = [
     _response("manual", "ticket", {"ticket": _OK}, "ticketed", "ticket", strategy="manual"),
     _response("ignored", "observe", {"observe": _OK}, "observed", "observe", strategy="ignore"),
     _escalated("decided to escalate", "escalate", {}, "strategy", "escalate"),
+    _response(
+        "closed before it could be escalated",
+        "escalate",
+        {"escalate": did(escalated=False, status="resolved")},
+        "closed",
+        "escalate",
+        strategy="escalate",
+    ),
+    _response(
+        "another response has it at the escalation",
+        "escalate",
+        {"escalate": did(escalated=False, status="analyzing")},
+        "duplicate",
+        "escalate",
+        strategy="escalate",
+    ),
     _response(
         "another response has it",
         "analyze",

@@ -122,6 +122,17 @@ def transitions(name: str) -> FrozenSet[Transition]:
     )
 
 
+def drawn(name: str) -> FrozenSet[Transition]:
+    """Every transition in the graph that orquesta draws of the file."""
+    orquesta_compat.prepare()
+    graph = _graph(name)
+    return frozenset(
+        (task, edge[3]["ref"])
+        for task in document(name)["tasks"]
+        for edge in graph.get_next_transitions(task)
+    )
+
+
 def play(name: str, answers: Mapping[str, Any], until: Optional[str] = None) -> Played:
     """Run workflow `name`; `answers` maps each task that will run to its Answer, or to one for each
     try.

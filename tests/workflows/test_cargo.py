@@ -32,6 +32,8 @@ COMPARED = {
     "approval_id",
     "response",
     "approved",
+    "escalated",
+    "status",
 }
 
 PASSED_ON = (int, float, bool, type(None))

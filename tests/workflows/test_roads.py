@@ -57,6 +57,11 @@ def test_orquesta_finds_nothing_wrong(name):
     assert orquesta_compat.inspect(plays.spec(name)) == {}
 
 
+@pytest.mark.parametrize("name", plays.NAMES)
+def test_engine_sees_every_transition_of_the_file(name):
+    assert plays.drawn(name) == plays.transitions(name)
+
+
 @EVERY_CASE
 def test_road_ends_as_it_should(index):
     case, played = CASES[index], road(index)

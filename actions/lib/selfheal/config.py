@@ -70,7 +70,7 @@ class Config:
         return self._default(key) if found is _MISSING or found is None else found
 
     def optional(self, key: str) -> Any:
-        """The value at dotted `key` as the platform handed it over, or None; the schema is not read."""
+        """The value at dotted `key` as it was handed over, or None; the schema is not read."""
         found = _at(self.values, key.split("."))
         return None if found is _MISSING else found
 

@@ -10,6 +10,7 @@ people pass here.
 from __future__ import annotations
 
 import re
+from datetime import datetime, timezone
 from typing import Any, Iterable, List
 
 WORD_JOINER = "\u2060"
@@ -22,7 +23,7 @@ _MARKER = re.compile(r"\{(?=[{%#])|[}%#](?=\})|<(?=%)|%(?=>)")
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def _visible(match: "re.Match[str]") -> str:
+def _visible(match: re.Match[str]) -> str:
     code = ord(match.group())
     if code < 0x20:
         return chr(0x2400 + code)  # the block "Control Pictures": ESC becomes one visible sign
@@ -77,6 +78,12 @@ def without_credentials(url: str) -> str:
     """`url` as it may be shown: user information and key-like query values hidden."""
     url = re.sub(r"//[^/@\s]*@", "//***@", url)
     return re.sub(r"(?i)([?&][^=&]*(?:key|token|password|secret)[^=&]*=)[^&\s]*", r"\1***", url)
+
+
+def iso(at: float) -> str:
+    """`at` (seconds since the epoch) as UTC text to the millisecond: 2026-11-21T22:20:53.000Z."""
+    moment = datetime.fromtimestamp(at, timezone.utc)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def scrub(value: Any, secrets: Iterable[str]) -> Any:

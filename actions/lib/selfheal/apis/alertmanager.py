@@ -7,12 +7,12 @@ for "no alerts".
 
 from __future__ import annotations
 
-import base64
 import re
 from datetime import datetime, timezone
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 from urllib.parse import urlencode
 
+from selfheal.apis.target import request_options
 from selfheal.exceptions import ConfigError, ExternalError
 from selfheal.http import HttpClient, Response
 
@@ -87,12 +87,8 @@ def uptime_s(http: HttpClient, target: Mapping[str, Any], now: float) -> float:
 
 
 def _get(http: HttpClient, target: Mapping[str, Any], path: str) -> Response:
-    answer = http.request("GET",
-                          str(target["url"]).rstrip("/") + path,
-                          headers=_credentials(target),
-                          timeout_s=float(target.get("timeout_s") or 10),
-                          verify_tls=bool(target.get("verify_tls", True)),
-                          ca_file=target.get("ca_file"))
+    url = str(target["url"]).rstrip("/") + path
+    answer = http.request("GET", url, **request_options(target))
     if answer.ok:
         return answer
     shown = "%s answered %d: %s" % (answer.url.partition("?")[0], answer.status, answer.text(200))
@@ -102,17 +98,6 @@ def _get(http: HttpClient, target: Mapping[str, Any], path: str) -> Response:
         raise ConfigError("%s; check alertmanager.url (with the path prefix, if it has one)" %
                           shown)
     raise ExternalError(shown, retryable=answer.status >= 500 or answer.status == 429)
-
-
-def _credentials(target: Mapping[str, Any]) -> Dict[str, str]:
-    if target.get("token"):
-        return {"Authorization": "Bearer %s" % target["token"]}
-    if target.get("username"):
-        pair = "%s:%s" % (target["username"], target.get("password") or "")
-        return {
-            "Authorization": "Basic %s" % base64.b64encode(pair.encode("utf-8")).decode("ascii")
-        }
-    return {}
 
 
 def _matchers(labels: Mapping[str, str]) -> List[str]:

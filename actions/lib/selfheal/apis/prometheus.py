@@ -4,12 +4,12 @@ numbers.
 
 from __future__ import annotations
 
-import base64
 import math
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping
 from urllib.parse import urlencode
 
+from selfheal.apis.target import request_options
 from selfheal.exceptions import ConfigError, ExternalError
 from selfheal.text import one_line
 
@@ -32,14 +32,7 @@ def query(http: Any, target: Mapping[str, Any], expression: str) -> List[Sample]
     Prometheus' own words where it gave some.
     """
     url = "%s/api/v1/query?%s" % (str(target["url"]).rstrip("/"), urlencode({"query": expression}))
-    answer = http.request(
-        "GET",
-        url,
-        headers=_credentials(target),
-        timeout_s=float(target.get("timeout_s") or 10),
-        verify_tls=target.get("verify_tls", True) is not False,
-        ca_file=target.get("ca_file") or None,
-    )
+    answer = http.request("GET", url, **request_options(target))
     if answer.status in (401, 403):
         raise ConfigError(
             "Prometheus refused us (%s answered %d): check prometheus.token, or username and "
@@ -83,14 +76,3 @@ def _samples(data: Mapping[str, Any]) -> List[Sample]:
     return [
         Sample(dict(entry["metric"]), float(entry["value"][1])) for entry in result[:_MAX_SAMPLES]
     ]
-
-
-def _credentials(target: Mapping[str, Any]) -> Dict[str, str]:
-    if target.get("token"):
-        return {"Authorization": "Bearer %s" % target["token"]}
-    if target.get("username"):
-        pair = "%s:%s" % (target["username"], target.get("password") or "")
-        return {
-            "Authorization": "Basic %s" % base64.b64encode(pair.encode("utf-8")).decode("ascii")
-        }
-    return {}

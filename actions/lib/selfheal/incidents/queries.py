@@ -6,14 +6,13 @@ makes them harmless.
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 from selfheal.exceptions import InvalidInput
 from selfheal.incidents import model, registry, timeline
 from selfheal.store import Row, Store, load
 from selfheal.store.engine import placeholders
-from selfheal.text import cap, one_line
+from selfheal.text import cap, iso, one_line
 
 if TYPE_CHECKING:
     from selfheal.context import Context
@@ -98,7 +97,7 @@ def incident_timeline(ctx: Context, incident_id: str, limit: int = 200) -> Dict[
     incident = registry.get(ctx.store, incident_id)
     entries = [
         {
-            "at": iso(entry["at"]),
+            "at": _when(entry["at"]),
             "kind": entry["kind"],
             "message": entry["message"],
             "data": cap(entry["data"], 2000, 100),
@@ -108,15 +107,8 @@ def incident_timeline(ctx: Context, incident_id: str, limit: int = 200) -> Dict[
     return {"incident_id": incident_id, "status": incident.status, "entries": entries}
 
 
-def iso(at: Optional[float]) -> Optional[str]:
-    """`at` (seconds since the epoch) as UTC text to the millisecond; None stays None."""
-    if at is None:
-        return None
-    return (
-        datetime.fromtimestamp(at, timezone.utc)
-        .isoformat(timespec="milliseconds")
-        .replace("+00:00", "Z")
-    )
+def _when(at: Optional[float]) -> Optional[str]:
+    return None if at is None else iso(at)
 
 
 def _conditions(status: str, severity: str, source: str) -> Tuple[List[str], List[Any]]:
@@ -158,7 +150,7 @@ def _line(row: Row) -> Dict[str, Any]:
     shown["incident_id"] = shown.pop("id")
     shown["dry_run"] = bool(row["dry_run"])
     for name in ("opened_at", "last_seen_at", "updated_at", "resolved_at"):
-        shown[name] = iso(row[name])
+        shown[name] = _when(row[name])
     return shown
 
 
@@ -189,7 +181,7 @@ def _facts(incident: Incident) -> Dict[str, Any]:
     }
     facts.update(
         {
-            name: iso(getattr(incident, name))
+            name: _when(getattr(incident, name))
             for name in (
                 "opened_at",
                 "updated_at",
@@ -223,8 +215,8 @@ def _alert(row: Row) -> Dict[str, Any]:
         "source": row["source"],
         "starts_at": row["starts_at"],
         "ends_at": row["ends_at"],
-        "first_seen_at": iso(row["first_seen_at"]),
-        "last_seen_at": iso(row["last_seen_at"]),
+        "first_seen_at": _when(row["first_seen_at"]),
+        "last_seen_at": _when(row["last_seen_at"]),
         "generator_url": row["generator_url"],
         "labels": cap(load(row["labels"]), 1000, 50),
         "annotations": cap(load(row["annotations"]), 1000, 50),
@@ -240,8 +232,8 @@ def _execution(row: Row) -> Dict[str, Any]:
         "status": row["status"],
         "dry_run": bool(row["dry_run"]),
         "verified": None if row["verified"] is None else bool(row["verified"]),
-        "started_at": iso(row["started_at"]),
-        "finished_at": iso(row["finished_at"]),
+        "started_at": _when(row["started_at"]),
+        "finished_at": _when(row["finished_at"]),
         "plan": cap(load(row["plan"]), 1000, 50),
         "outcome": cap(load(row["outcome"]), 2000, 50),
     }
@@ -252,8 +244,8 @@ def _undo(row: Row) -> Dict[str, Any]:
         "step": row["step"],
         "status": row["status"],
         "execution_id": row["execution_id"],
-        "created_at": iso(row["created_at"]),
-        "updated_at": iso(row["updated_at"]),
+        "created_at": _when(row["created_at"]),
+        "updated_at": _when(row["updated_at"]),
         "action": cap(load(row["action"]), 1000, 50),
         "outcome": cap(load(row["outcome"]), 1000, 50),
     }
@@ -265,9 +257,9 @@ def _approval(row: Row) -> Dict[str, Any]:
         "status": row["status"],
         "decided_by": row["decided_by"],
         "inquiry_id": row["inquiry_id"],
-        "requested_at": iso(row["requested_at"]),
-        "expires_at": iso(row["expires_at"]),
-        "decided_at": iso(row["decided_at"]),
+        "requested_at": _when(row["requested_at"]),
+        "expires_at": _when(row["expires_at"]),
+        "decided_at": _when(row["decided_at"]),
     }
 
 
@@ -278,7 +270,7 @@ def _message(row: Row) -> Dict[str, Any]:
         "status": row["status"],
         "attempts": row["attempts"],
         "last_error": row["last_error"],
-        "created_at": iso(row["created_at"]),
-        "sent_at": iso(row["sent_at"]),
-        "next_attempt_at": iso(row["next_attempt_at"]) if row["status"] == "pending" else None,
+        "created_at": _when(row["created_at"]),
+        "sent_at": _when(row["sent_at"]),
+        "next_attempt_at": _when(row["next_attempt_at"]) if row["status"] == "pending" else None,
     }

@@ -35,6 +35,7 @@ def get(store: Store, incident_id: str) -> Incident:
 
 
 def lock_name(incident_id: str) -> str:
+    """The name of the lock by which a response holds the incident."""
     return "incident:%s" % incident_id
 
 

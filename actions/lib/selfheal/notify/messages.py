@@ -10,8 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Sequence
 
-from selfheal.notify.outbox import iso
-from selfheal.text import cap, one_line, truncate
+from selfheal.text import cap, iso, one_line, truncate
 
 if TYPE_CHECKING:
     from selfheal.incidents.model import Incident

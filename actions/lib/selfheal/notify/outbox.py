@@ -10,13 +10,13 @@ future by one UPDATE first.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple
 
+from selfheal.apis.target import request_options
 from selfheal.exceptions import ExternalError, SelfhealError
 from selfheal.ids import new_id
 from selfheal.store import Row, Store, dump, load
-from selfheal.text import one_line, scrub
+from selfheal.text import iso, one_line, scrub
 
 if TYPE_CHECKING:
     from selfheal.context import Context
@@ -100,7 +100,7 @@ def pending_count(store: Store) -> int:
 
 def is_configured(ctx: Context) -> bool:
     """Whether there is a destination to send to."""
-    return bool(ctx.config.get("notify.webhook.url"))
+    return bool(ctx.config.optional("notify.webhook.url"))
 
 
 def deliver(ctx: Context, outbox_id: Optional[str] = None, limit: int = BATCH) -> List[Delivery]:
@@ -136,23 +136,13 @@ def send(
     Text goes out as it came, template markers included: it leaves StackStorm here. Our own secrets
     are hidden.
     """
-    config = ctx.config
-    url = str(config.get("notify.webhook.url") or "")
-    headers = {str(k): str(v) for k, v in dict(config.get("notify.webhook.headers") or {}).items()}
-    token = config.get("notify.webhook.token")
-    if token:
-        headers["Authorization"] = "Bearer %s" % token
-    headers["Idempotency-Key"] = message_id
+    settings = dict(ctx.config.optional("notify.webhook") or {})
+    url = str(settings.get("url") or "")
+    options = request_options(settings)
+    own = {str(name): str(value) for name, value in dict(settings.get("headers") or {}).items()}
+    options["headers"] = {**own, **options["headers"], "Idempotency-Key": message_id}
     body = dict(payload, id=message_id, kind=kind, created_at=iso(created_at))
-    answer = ctx.http.request(
-        "POST",
-        url,
-        json=scrub(body, config.secrets()),
-        headers=headers,
-        timeout_s=config.number("notify.webhook.timeout_s"),
-        verify_tls=bool(config.get("notify.webhook.verify_tls")),
-        ca_file=config.get("notify.webhook.ca_file") or None,
-    )
+    answer = ctx.http.request("POST", url, json=scrub(body, ctx.config.secrets()), **options)
     if not answer.ok:
         raise _NotTaken(
             answer.status,
@@ -160,11 +150,6 @@ def send(
             "%s answered %d%s: %s" %
             (answer.url, answer.status, _advice(answer.status), one_line(answer.text(), 200)),
         )
-
-
-def iso(at: float) -> str:
-    """`at` (seconds since the epoch) as UTC text to the second."""
-    return datetime.fromtimestamp(at, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class _NotTaken(ExternalError):

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from base64 import b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Tuple
 from urllib.parse import urlsplit
 
+from selfheal.apis.target import request_options
 from selfheal.exceptions import ConfigError, SelfhealError
 from selfheal.operate import configuration
 from selfheal.remedy import catalogue
@@ -200,14 +200,9 @@ def _http_target(
             what, ERROR, "%s %r cannot be used: %s" % (key, url, reason), "correct %s" % key
         )
     try:
-        answer = ctx.http.request(
-            "GET",
-            url + path,
-            headers=_authorization(settings),
-            timeout_s=_timeout_s(settings),
-            verify_tls=settings.get("verify_tls") is not False,
-            ca_file=settings.get("ca_file") or None,
-        )
+        options = request_options(settings)
+        options["timeout_s"] = min(options["timeout_s"], LONGEST_WAIT_S)
+        answer = ctx.http.request("GET", url + path, **options)
     except SelfhealError as error:
         return _line(
             what,
@@ -244,21 +239,6 @@ def _version_of(section: str, answer: Any, key: str) -> Tuple[str, str, str]:
             "%s answers, but not as %s does: %s" % (answer.url, section, answer.text(80)),
             ("%s must be %s's base URL" % (key, section)),
         )
-
-
-def _authorization(settings: Mapping[str, Any]) -> Dict[str, str]:
-    if settings.get("token"):
-        return {"Authorization": "Bearer %s" % settings["token"]}
-    if settings.get("username"):
-        pair = "%s:%s" % (settings["username"], settings.get("password") or "")
-        return {"Authorization": "Basic %s" % b64encode(pair.encode("utf-8")).decode("ascii")}
-    return {}
-
-
-def _timeout_s(settings: Mapping[str, Any]) -> float:
-    value = settings.get("timeout_s")
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
-    return min(float(value), LONGEST_WAIT_S) if is_number and value is not None else LONGEST_WAIT_S
 
 
 def _webhook(ctx: Context) -> Line:

@@ -7,7 +7,6 @@ else is no. The question itself is put by the workflow (core.ask).
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple
 
 from selfheal.exceptions import InvalidInput, NotFound, Refused, SelfhealError
@@ -16,6 +15,7 @@ from selfheal.incidents import model, registry, timeline
 from selfheal.remedy import plan as plans
 from selfheal.respond.holding import enter, held
 from selfheal.store import Row, Store
+from selfheal.text import iso
 
 if TYPE_CHECKING:
     from selfheal.context import Context
@@ -76,11 +76,11 @@ def request_approval(ctx: Context, incident_id: str, run_id: str = "") -> Dict[s
                 ctx.store,
                 incident_id,
                 "approval_requested",
-                "a person is asked to approve the plan, until %s" % (_iso(asked["expires_at"])),
+                "a person is asked to approve the plan, until %s" % (iso(asked["expires_at"])),
                 {"approval_id": asked["id"], "plan": incident.plan},
                 run_id or None,
             )
-    return {"approval_id": str(asked["id"]), "expires_at": _iso(asked["expires_at"])}
+    return {"approval_id": str(asked["id"]), "expires_at": iso(asked["expires_at"])}
 
 
 def settle_approval(
@@ -178,11 +178,3 @@ def _verdict(store: Store, incident: Incident, row: Row, answer: str) -> Tuple[s
     if not incident.plan or plans.hash_of(incident.plan) != row["plan_hash"]:
         return REJECTED, "a person said yes, but the plan has changed since it was shown"
     return APPROVED, "a person said yes to the plan"
-
-
-def _iso(epoch_s: float) -> str:
-    return (
-        datetime.fromtimestamp(epoch_s, timezone.utc)
-        .isoformat(timespec="seconds")
-        .replace("+00:00", "Z")
-    )
