@@ -8,6 +8,7 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,3 +35,29 @@ settings.register_profile(
     derandomize=os.environ.get("CI") == "true",
 )
 settings.load_profile("selfheal")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request, tmp_path):
+    """A new, empty store: the test runs once on each database."""
+    from tests import scene
+
+    return scene.store_url(request.param, tmp_path)
+
+
+@pytest.fixture
+def receiver():
+    """A real HTTP server that takes messages."""
+    from tests import scene
+
+    with scene.Receiver() as server:
+        yield server
+
+
+@pytest.fixture
+def api():
+    """A real HTTP server in place of StackStorm's API."""
+    from tests import scene
+
+    with scene.Receiver() as server:
+        yield server

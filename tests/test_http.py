@@ -19,12 +19,6 @@ from selfheal.http import HttpClient, Response
 from tests import needs, scene
 
 
-@pytest.fixture
-def receiver():
-    with scene.Receiver() as server:
-        yield server
-
-
 class RawServer:
     """Answers every connection with the same bytes, then closes it (or keeps it open)."""
 

@@ -10,15 +10,13 @@ from selfheal.diagnose import analyze as diagnosis
 from selfheal.diagnose import history
 from selfheal.incidents import registry
 from selfheal.remedy import journal
-from tests import live_alertmanager, stores
+from tests import live_alertmanager
 from tests.remedy import scenes, web
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def ctx(tmp_path, request):
-    context = scenes.context_for(
-        tmp_path, url="" if request.param == "sqlite" else stores.postgresql_url()
-    )
+@pytest.fixture
+def ctx(tmp_path, url):
+    context = scenes.context_for(tmp_path, url=url)
     yield context
     context.close()
 

@@ -13,11 +13,6 @@ from selfheal.store import open_store
 from tests import scene
 
 
-@pytest.fixture(params=scene.BOTH)
-def url(request, tmp_path):
-    return scene.store_url(request.param, tmp_path)
-
-
 @pytest.fixture
 def clock():
     return scene.Clock()

@@ -11,15 +11,10 @@ import pytest
 from selfheal.exceptions import StoreError
 from selfheal.incidents import alerts, attach, model, registry, timeline
 from selfheal.store import load, open_store
-from tests import alert_scene, scene
+from tests import alert_scene
 from tests.alert_scene import alert_states, incidents, signal
 
 LEVELS = attach.AttachSettings
-
-
-@pytest.fixture(params=scene.BOTH)
-def url(request, tmp_path):
-    return scene.store_url(request.param, tmp_path)
 
 
 @pytest.fixture

@@ -13,13 +13,8 @@ from selfheal.incidents import dispatch as dispatching
 from selfheal.incidents import model, registry
 from selfheal.incidents.attach import attach
 from selfheal.incidents.dispatch import dispatch
-from tests import alert_scene, scene
+from tests import alert_scene
 from tests.alert_scene import incidents, signal
-
-
-@pytest.fixture(params=scene.BOTH)
-def url(request, tmp_path):
-    return scene.store_url(request.param, tmp_path)
 
 
 @pytest.fixture

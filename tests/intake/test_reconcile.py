@@ -58,11 +58,6 @@ def api():
     api.server.stop()
 
 
-@pytest.fixture(params=scene.BOTH)
-def url(request, tmp_path):
-    return scene.store_url(request.param, tmp_path)
-
-
 @pytest.fixture
 def triggers():
     return alert_scene.Triggers()

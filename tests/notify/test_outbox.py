@@ -20,12 +20,6 @@ LIBRARY = Path(__file__).resolve().parents[2] / "actions" / "lib"
 
 
 @pytest.fixture
-def receiver():
-    with scene.Receiver() as server:
-        yield server
-
-
-@pytest.fixture
 def ctx(tmp_path, receiver):
     return scene.context(
         scene.store_url("sqlite", tmp_path),

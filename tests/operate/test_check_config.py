@@ -25,12 +25,6 @@ def url(tmp_path):
     return scene.store_url("sqlite", tmp_path / "store")
 
 
-@pytest.fixture
-def receiver():
-    with scene.Receiver() as server:
-        yield server
-
-
 def check(url, **sections):
     """The answer and its table by name."""
     ctx = Context(Config({"database": {"url": url}, **sections}))

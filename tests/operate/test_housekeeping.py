@@ -15,18 +15,6 @@ from selfheal.operate.housekeeping import housekeeping
 from tests import scene
 
 
-@pytest.fixture
-def receiver():
-    with scene.Receiver() as server:
-        yield server
-
-
-@pytest.fixture
-def api():
-    with scene.Receiver() as server:
-        yield server
-
-
 @pytest.fixture(params=scene.BOTH)
 def ctx(request, tmp_path, receiver, api):
     return scene.context(

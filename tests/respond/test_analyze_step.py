@@ -7,15 +7,12 @@ import pytest
 from selfheal.exceptions import Conflict, NotFound
 from selfheal.incidents import model, registry
 from selfheal.respond.analyze import analyze_incident
-from tests import stores
 from tests.remedy import scenes
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def ctx(tmp_path, request):
-    context = scenes.context_for(
-        tmp_path, url="" if request.param == "sqlite" else stores.postgresql_url()
-    )
+@pytest.fixture
+def ctx(tmp_path, url):
+    context = scenes.context_for(tmp_path, url=url)
     yield context
     context.close()
 

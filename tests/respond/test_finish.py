@@ -18,23 +18,6 @@ from selfheal.store import open_store
 from tests import scene
 
 
-@pytest.fixture(params=scene.BOTH)
-def url(request, tmp_path):
-    return scene.store_url(request.param, tmp_path)
-
-
-@pytest.fixture
-def receiver():
-    with scene.Receiver() as server:
-        yield server
-
-
-@pytest.fixture
-def api():
-    with scene.Receiver() as server:
-        yield server
-
-
 @pytest.fixture
 def ctx(url, receiver, api):
     return scene.context(url, api=api, notify=scene.webhook(receiver))

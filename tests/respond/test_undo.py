@@ -15,15 +15,12 @@ from selfheal.respond.analyze import analyze_incident
 from selfheal.respond.decide import determine_response_strategy
 from selfheal.respond.remediate import remediate, undo_remediation
 from selfheal.respond.verify import verify_resolution
-from tests import stores
 from tests.remedy import scenes, web
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def ctx(tmp_path, request):
-    context = scenes.context_for(
-        tmp_path, url="" if request.param == "sqlite" else stores.postgresql_url()
-    )
+@pytest.fixture
+def ctx(tmp_path, url):
+    context = scenes.context_for(tmp_path, url=url)
     yield context
     context.close()
 

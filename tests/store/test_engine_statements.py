@@ -15,11 +15,6 @@ from selfheal.store.engine import in_chunks, insert_sql, placeholders
 from tests import scene
 
 
-@pytest.fixture(params=scene.BOTH)
-def url(request, tmp_path):
-    return scene.store_url(request.param, tmp_path)
-
-
 @pytest.fixture
 def store(url):
     return open_store(url)

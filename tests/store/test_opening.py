@@ -15,11 +15,6 @@ from selfheal.store import open_store, opening
 from tests import scene
 
 
-@pytest.fixture(params=scene.BOTH)
-def url(request, tmp_path):
-    return scene.store_url(request.param, tmp_path)
-
-
 def tables(store):
     if store.dialect.name == "sqlite":
         rows = store.query(
