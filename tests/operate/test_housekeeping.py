@@ -12,6 +12,8 @@ from selfheal.incidents import registry
 from selfheal.notify import outbox
 from selfheal.operate import housekeeping as module
 from selfheal.operate.housekeeping import housekeeping
+from selfheal.remedy import execute, journal
+from selfheal.remedy.model import Command
 from tests import scene
 
 
@@ -133,6 +135,22 @@ def test_response_that_keeps_dying_ends_with_a_person(ctx, receiver):
     assert scene.kinds(ctx.store).count("response_died") == 3
     housekeeping(ctx)
     assert len(receiver.requests) == 1
+
+
+def test_what_the_last_dead_response_left_half_done_is_undone_before_somebody_is_called(
+    ctx, receiver, tmp_path
+):
+    taken_back = tmp_path / "taken_back"
+    scene.incident(ctx.store, status="remediating", run_id="run-3", attempts=3)
+    execution_id = scene.execution(ctx.store, status="interrupted")
+    touch = execute.describe(Command(argv=("touch", str(taken_back))), 30.0)
+    undo = dict(touch, variables={}, cwd=str(tmp_path))
+    journal.record_undo(ctx.store, "inc-1", execution_id, "restart", undo, None)
+    housekeeping(ctx)
+    assert taken_back.exists()
+    assert registry.get(ctx.store, "inc-1").status == "escalated"
+    assert [message["reason"] for message in receiver.messages] == ["attempts_used"]
+    assert ctx.store.value("SELECT status FROM undo_log") == "undone"
 
 
 def test_dead_response_to_an_ended_alert_is_closed(ctx, api):

@@ -34,7 +34,7 @@ def test_the_first_response_claims_and_a_second_is_told_that_it_is_taken(ctx, tm
     incident = registry.get(ctx.store, incident_id)
     assert (incident.status, incident.run_id, incident.attempts) == (model.ANALYZING, "run-1", 1)
     assert incident.plan["runbook"] == "restart_shop"
-    assert incident.analysis["summary"].startswith("runbook restart_shop fits: 1 steps, reversible")
+    assert incident.analysis["summary"].startswith("runbook restart_shop fits: 1 step, reversible")
     assert len(scenes.timeline_of(ctx.store, incident_id, "analyzed")) == 1
 
 

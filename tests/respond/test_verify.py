@@ -74,7 +74,7 @@ def test_the_runbooks_checks_are_asked_until_they_hold(ctx, tmp_path, site):
     assert (answer["resolved"], answer["waited_s"]) == (True, 30.0)
     assert [(check["check"], check["answer"], check["healthy"]) for check in answer["checks"]] == [
         ("http", "answered 200", True),
-        ("alert", "0 of 1 alerts still fire", True),
+        ("alert", "0 of 1 alert still firing", True),
     ]
     assert verified_of(ctx) == 1
     entry = scenes.timeline_of(ctx.store, incident_id, "verified")[0]
@@ -93,7 +93,7 @@ def test_a_signal_that_stays_bad_is_not_resolved_and_says_what_was_asked(ctx, tm
     assert verified_of(ctx) == 0
     assert scenes.timeline_of(ctx.store, incident_id, "not_verified")[0]["message"] == (
         "not healthy within 60 s: the alerts received for this incident: does one still fire?: 1 "
-        "of 1 alerts still fire"
+        "of 1 alert still firing"
     )
 
 

@@ -115,7 +115,7 @@ def test_a_check_of_a_system_that_is_not_configured_says_which_key(ctx):
 def test_without_an_alertmanager_the_received_alerts_are_asked(ctx):
     incident_id = scenes.add_incident(ctx.store, alerts=("firing", "resolved"))
     look = look_at(ctx, incident_id, {"alert": "resolved"})[0]
-    assert (look.healthy, look.answer) == (False, "1 of 2 alerts still fire")
+    assert (look.healthy, look.answer) == (False, "1 of 2 alerts still firing")
     scenes.clear(ctx.store, incident_id)
     assert look_at(ctx, incident_id, {"alert": "resolved"})[0].healthy
 

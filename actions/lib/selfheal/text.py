@@ -80,6 +80,11 @@ def without_credentials(url: str) -> str:
     return re.sub(r"(?i)([?&][^=&]*(?:key|token|password|secret)[^=&]*=)[^&\s]*", r"\1***", url)
 
 
+def counted(count: int, noun: str) -> str:
+    """`1 step`, `2 steps`."""
+    return "%d %s%s" % (count, noun, "" if count == 1 else "s")
+
+
 def iso(at: float) -> str:
     """`at` (seconds since the epoch) as UTC text to the millisecond: 2026-11-21T22:20:53.000Z."""
     moment = datetime.fromtimestamp(at, timezone.utc)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 from selfheal.diagnose import history
 from selfheal.exceptions import ConfigError, ExternalError
 from selfheal.remedy import catalogue, match, plan
-from selfheal.text import one_line
+from selfheal.text import counted, one_line
 from selfheal.verify import alert
 
 if TYPE_CHECKING:
@@ -69,9 +69,9 @@ def analyze(ctx: Context, incident: Incident) -> Analysis:
         )
         words = history.in_words(found.runbook.confidence, past)
         evidence.append(_finding("experience", words))
-        summary = "runbook %s fits: %d steps, %s, %s" % (
+        summary = "runbook %s fits: %s, %s, %s" % (
             found.runbook.name,
-            len(found.runbook.steps),
+            counted(len(found.runbook.steps), "step"),
             found.runbook.risk,
             words,
         )

@@ -15,6 +15,7 @@ from selfheal.incidents import model, timeline
 from selfheal.incidents.alerts import FIRING, MANUAL_SOURCE, Alert, AlertBook, tally
 from selfheal.store import Row, Store, dump
 from selfheal.store.engine import in_chunks, insert_sql, placeholders
+from selfheal.text import counted
 
 if TYPE_CHECKING:
     from selfheal.intake.signal import Signal
@@ -275,30 +276,25 @@ class _Register:
                             "a real alert joined this dry run: it counts now")
 
     def _narrate(self, case: _Case, firing: int) -> None:
-        began = len(case.began)
-        fingerprints = {
+        began = counted(len(case.began), "alert")
+        data = {
             "fingerprints": sorted(signal.fingerprint for signal in case.began)[:20],
-            "alerts": began
+            "alerts": len(case.began),
         }
         if case.is_opened:
-            timeline.record(self._store, case.id, "opened", "opened by %s" % _alerts(began),
-                            fingerprints)
+            self._tell(case, "opened", "opened by %s" % began, data)
         elif case.is_reopened:
-            timeline.record(self._store, case.id, "reopened",
-                            "the cause is back: reopened by %s" % _alerts(began), fingerprints)
+            self._tell(case, "reopened", "the cause is back: reopened by %s" % began, data)
         elif case.is_new:
-            timeline.record(self._store, case.id, "opened",
-                            "recorded as over already: only its end has come")
-        elif began:
-            timeline.record(self._store, case.id, "alert_attached", "%s attached" % _alerts(began),
-                            fingerprints)
+            self._tell(case, "opened", "recorded as over already: only its end has come")
+        elif case.began:
+            self._tell(case, "alert_attached", "%s attached" % began, data)
         if case.ended or (case.is_cleared and not case.is_new):
-            timeline.record(self._store, case.id, "alert_resolved", "%s ended, %d still firing" % (
-                _alerts(case.ended), firing), {"ended": case.ended, "firing": firing})
+            message = "%s ended, %d still firing" % (counted(case.ended, "alert"), firing)
+            self._tell(case, "alert_resolved", message, {"ended": case.ended, "firing": firing})
 
-
-def _alerts(count: int) -> str:
-    return "1 alert" if count == 1 else "%d alerts" % count
+    def _tell(self, case: _Case, kind: str, message: str, data: Optional[Row] = None) -> None:
+        timeline.record(self._store, case.id, kind, message, data)
 
 
 def _worse(one: str, other: str) -> str:

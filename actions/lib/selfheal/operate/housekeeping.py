@@ -15,8 +15,10 @@ from selfheal.ids import new_id
 from selfheal.incidents import model, registry, timeline
 from selfheal.incidents.dispatch import dispatch
 from selfheal.notify import outbox
+from selfheal.remedy import journal
 from selfheal.remedy.recovery import interrupted
 from selfheal.respond import finish, telling
+from selfheal.respond.remediate import undo_remediation
 from selfheal.store import Store, dump, load, retention
 
 if TYPE_CHECKING:
@@ -210,8 +212,21 @@ def _take_over(ctx: Context, incident: Incident) -> str:
     if now.is_cleared:
         finish.close_incident(ctx, incident.id, resolution=finish.SELF_RESOLVED)
         return "closed"
+    _undo_what_is_left(ctx, incident.id)
     finish.escalate_to_oncall(ctx, incident.id, reason="attempts_used")
     return "escalated"
+
+
+def _undo_what_is_left(ctx: Context, incident_id: str) -> None:
+    """No response follows that would take back what the dead one left half done. What cannot be
+    undone here is named in the escalation.
+    """
+    if not journal.half_done(ctx.store, incident_id):
+        return
+    try:
+        undo_remediation(ctx, incident_id)
+    except SelfhealError as error:
+        timeline.record(ctx.store, incident_id, "undo_finished", "nothing was undone: %s" % error)
 
 
 def _note_status(store: Store, problems: List[Dict[str, str]]) -> None:

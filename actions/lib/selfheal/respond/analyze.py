@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Dict, Optional
 
 from selfheal.diagnose import analyze as diagnosis
 from selfheal.incidents import model, registry, timeline
-from selfheal.respond.holding import MARGIN_S, held
+from selfheal.respond.holding import claim_s, held
 
 if TYPE_CHECKING:
     from selfheal.context import Context
@@ -29,7 +29,7 @@ def analyze_incident(ctx: Context, incident_id: str, run_id: str = "") -> Dict[s
             return _answer(incident, registry.CLOSED, None)
         with held(ctx, incident, "", LONGEST_S):
             return _analyzed(ctx, incident, "")
-    state = registry.claim(ctx.store, incident_id, run_id, LONGEST_S + MARGIN_S)
+    state = registry.claim(ctx.store, incident_id, run_id, claim_s(ctx, LONGEST_S))
     incident = registry.get(ctx.store, incident_id)
     if state == registry.CLAIMED:
         return _analyzed(ctx, incident, run_id)

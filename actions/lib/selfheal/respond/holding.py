@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from selfheal.context import Context
     from selfheal.incidents.model import Incident
 
-MARGIN_S = 120.0
+
+def claim_s(ctx: Context, longest_s: float) -> float:
+    """Seconds to hold an incident for a step of at most `longest_s`: the next one must get time to
+    begin before the response counts as dead.
+    """
+    return longest_s + 60.0 * ctx.config.number("safety.response_minutes")
 
 
 @contextmanager
@@ -29,7 +34,7 @@ def held(ctx: Context, incident: Incident, run_id: str, longest_s: float = 0.0) 
 
     The claim of a run outlives the step, since its next one follows; that of a hand ends with it.
     """
-    ttl_s = longest_s + MARGIN_S
+    ttl_s = claim_s(ctx, longest_s)
     if run_id:
         registry.hold(ctx.store, incident, run_id, ttl_s)
         yield

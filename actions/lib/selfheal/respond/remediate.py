@@ -23,7 +23,8 @@ from selfheal.remedy.execute import Execution, Job, Note
 from selfheal.remedy.model import Runbook
 from selfheal.respond import approval
 from selfheal.respond.decide import DECIDED_PLAN
-from selfheal.respond.holding import MARGIN_S, enter, held
+from selfheal.respond.holding import claim_s, enter, held
+from selfheal.text import counted
 
 if TYPE_CHECKING:
     from selfheal.context import Context
@@ -83,9 +84,9 @@ def undo_remediation(ctx: Context, incident_id: str, run_id: str = "") -> Dict[s
         result = undoing.undo(ctx, incident_id, note, is_ending=is_ending)
         words = {
             undoing.NOTHING: "there was nothing to undo",
-            undoing.UNDONE: "%d steps were undone" % result.undone,
-            undoing.PARTLY: "%d steps were undone, %d could NOT be undone" %
-            (result.undone, result.failed),
+            undoing.UNDONE: "undone: %s" % counted(result.undone, "step"),
+            undoing.PARTLY: "undone: %s; could NOT be undone: %s" %
+            (counted(result.undone, "step"), counted(result.failed, "step")),
         }[result.outcome]
         note("undo_finished", words, {"undone": result.undone, "failed": result.failed})
     return {"outcome": result.outcome, "undone": result.undone, "failed": result.failed}
@@ -107,8 +108,8 @@ def _recover(
         result = undoing.undo(ctx, incident.id, note, left, is_ending)
         if result.failed:
             return (
-                "%d steps of an earlier remediation could not be undone; a person must look "
-                "before anything else is done" % result.failed
+                "%s of an earlier remediation could not be undone; a person must look "
+                "before anything else is done" % counted(result.failed, "step")
             )
     journal.keep(ctx.store, "incident_id", incident.id)  # done then, and never disproven
     return ""
@@ -187,8 +188,8 @@ def _planned(
     )
     note(
         "remediation_planned",
-        "dry run: runbook %s would do %d steps on %s; nothing was touched" %
-        (runbook.name, len(steps), plans.scope_of(incident)),
+        "dry run: runbook %s would do %s on %s; nothing was touched" %
+        (runbook.name, counted(len(steps), "step"), plans.scope_of(incident)),
         data,
     )
     answer = _answer(incident, journal.PLANNED, "dry run", execution_id)
@@ -213,7 +214,7 @@ def _on_target(
     execution_id = journal.begin(ctx.store, incident.id, run_id, plan)
     ended: Optional[Execution] = None
     try:
-        reason = _wait_for_target(ctx, target, execution_id, timeout_s + MARGIN_S, is_ending)
+        reason = _wait_for_target(ctx, target, execution_id, claim_s(ctx, timeout_s), is_ending)
         if reason:
             ended = Execution(journal.REFUSED, reason, ())
         else:

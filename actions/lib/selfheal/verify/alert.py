@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
-from selfheal.text import without_credentials
+from selfheal.text import counted, without_credentials
 
 if TYPE_CHECKING:
     from selfheal.context import Context
@@ -66,12 +66,13 @@ def state(ctx: Context, incident: Incident) -> AlertState:
     if there:
         return AlertState(
             True,
-            "%d of the incident's %d alerts active there (%s)" %
-            (len(there), len(ours), ", ".join(there[:3])),
+            "%d of the incident's %s active there (%s)" %
+            (len(there), counted(len(ours), "alert"), ", ".join(there[:3])),
         )
     return AlertState(
         False,
-        "none of the incident's %d alerts is among the %d active there" % (len(ours), len(active)),
+        "none of the incident's %s is among the %d active there" %
+        (counted(len(ours), "alert"), len(active)),
     )
 
 
@@ -83,7 +84,8 @@ def _by_store(ctx: Context, incident: Incident) -> AlertState:
     counts = {str(row["status"]): int(row["many"]) for row in rows}
     fires = counts.get(_FIRING, 0)
     if counts:
-        return AlertState(fires > 0, "%d of %d alerts still fire" % (fires, sum(counts.values())))
+        return AlertState(fires > 0, "%d of %s still firing" % (
+            fires, counted(sum(counts.values()), "alert")))
     cleared_at = ctx.store.value("SELECT cleared_at FROM incidents WHERE id = ?", (incident.id,))
     return AlertState(
         cleared_at is None,
