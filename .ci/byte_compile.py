@@ -43,9 +43,12 @@ def runs(path, minor):
     """Whether this is a working Python 3.<minor> (a shim of pyenv may exist and not run)."""
     question = "import sys; sys.exit(sys.version_info[:2] != (3, %d))" % minor
     try:
-        return subprocess.run(
-            [path, "-c", question], stderr=subprocess.DEVNULL, check=False
-        ).returncode == 0
+        return (
+            subprocess.run(
+                [path, "-c", question], stderr=subprocess.DEVNULL, check=False
+            ).returncode ==
+            0
+        )
     except OSError:
         return False
 

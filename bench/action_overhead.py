@@ -33,16 +33,16 @@ from standalone.datastore import Datastore
 
 BUDGET_CPU_MS = 60
 BUDGET_RSS_MB = 15
-RUNNER_PARAMETERS = ("timeout", "env", "log_level", "content_version")   # not for the function
+RUNNER_PARAMETERS = ("timeout", "env", "log_level", "content_version")  # not for the function
 NOOP = "noop"
-NOOP_SOURCE = '''
+NOOP_SOURCE = """
 from st2common.runners.base_action import Action
 
 
 class Noop(Action):
     def run(self):
         return True, {}
-'''
+"""
 
 # Found in sys.modules of a do-nothing action under StackStorm 3.9's own python_action_wrapper.py.
 PLATFORM_LOADS = (
@@ -66,8 +66,14 @@ print(status, used.ru_utime + used.ru_stime, used.ru_maxrss)
 
 ALERT = {
     "status": "firing",
-    "labels": {"alertname": "ServiceDown", "severity": "critical", "instance": "127.0.0.1:9",
-               "job": "bench", "namespace": "shop", "pod": "cart-5d4f8c7b9-abcde"},
+    "labels": {
+        "alertname": "ServiceDown",
+        "severity": "critical",
+        "instance": "127.0.0.1:9",
+        "job": "bench",
+        "namespace": "shop",
+        "pod": "cart-5d4f8c7b9-abcde",
+    },
     "annotations": {"summary": "The cart does not answer"},
     "startsAt": "2024-05-01T10:00:00Z",
     "endsAt": "0001-01-01T00:00:00Z",
@@ -75,10 +81,16 @@ ALERT = {
     "fingerprint": "0123456789abcdef",
 }
 BODY = {
-    "version": "4", "groupKey": '{}:{alertname="ServiceDown"}', "truncatedAlerts": 0,
-    "status": "firing", "receiver": "selfheal", "groupLabels": {"alertname": "ServiceDown"},
-    "commonLabels": ALERT["labels"], "commonAnnotations": ALERT["annotations"],
-    "externalURL": "http://127.0.0.1:9", "alerts": [ALERT],
+    "version": "4",
+    "groupKey": '{}:{alertname="ServiceDown"}',
+    "truncatedAlerts": 0,
+    "status": "firing",
+    "receiver": "selfheal",
+    "groupLabels": {"alertname": "ServiceDown"},
+    "commonLabels": ALERT["labels"],
+    "commonAnnotations": ALERT["annotations"],
+    "externalURL": "http://127.0.0.1:9",
+    "alerts": [ALERT],
 }
 SAMPLES = {"body": BODY, "payload": BODY, "alert_data": BODY}
 SEEDER = "selfheal.ingest_alertmanager"
@@ -122,7 +134,8 @@ class Bench:
         self.config.setdefault("database", {})["url"] = "sqlite:///%s" % self.database
         # Nothing to wait for: what is measured is the start, not the patience.
         self.config.setdefault("resolver", {}).update(
-            {"verify_timeout": 0, "verify_interval": 1, "healthy_hold": 0})
+            {"verify_timeout": 0, "verify_interval": 1, "healthy_hold": 0}
+        )
         self.incident_id = None
 
     def prepare(self):
@@ -146,13 +159,23 @@ class Bench:
             entry, parameters = action.entry_point, self.parameters(action)
         printed = self.home / "printed"
         command = [
-            sys.executable, "-I", "-S", "-c", SPAWN, str(printed),
-            sys.executable, "-u", str(ROOT / "standalone" / "wrapper.py"),
-            "--pack=%s" % self.pack.ref, "--file-path=%s" % entry,
-            "--parameters=%s" % json.dumps(parameters), "--config=%s" % json.dumps(self.config),
+            sys.executable,
+            "-I",
+            "-S",
+            "-c",
+            SPAWN,
+            str(printed),
+            sys.executable,
+            "-u",
+            str(ROOT / "standalone" / "wrapper.py"),
+            "--pack=%s" % self.pack.ref,
+            "--file-path=%s" % entry,
+            "--parameters=%s" % json.dumps(parameters),
+            "--config=%s" % json.dumps(self.config),
         ]
         told = subprocess.run(
-            command, env=self.environment(), stdout=subprocess.PIPE, timeout=120, check=True).stdout
+            command, env=self.environment(), stdout=subprocess.PIPE, timeout=120, check=True
+        ).stdout
         _, cpu, peak = told.decode().split()
         text = printed.read_text(encoding="utf-8", errors="replace")
         _, result, succeeded = wrapper.split_output(text)
@@ -164,11 +187,15 @@ class Bench:
         env = dict(os.environ, PYTHONPATH=path)
         # Compiled once, as in production, whatever the caller's environment says about bytecode.
         env.pop("PYTHONDONTWRITEBYTECODE", None)
-        env.update({
-            "PYTHONPYCACHEPREFIX": str(self.home / "bytecode"),
-            "ST2_ACTION_PACK_NAME": self.pack.ref, "ST2_ACTION_EXECUTION_ID": "bench",
-            "ST2_ACTION_API_URL": self.api_url, "ST2_ACTION_AUTH_TOKEN": "bench",
-        })
+        env.update(
+            {
+                "PYTHONPYCACHEPREFIX": str(self.home / "bytecode"),
+                "ST2_ACTION_PACK_NAME": self.pack.ref,
+                "ST2_ACTION_EXECUTION_ID": "bench",
+                "ST2_ACTION_API_URL": self.api_url,
+                "ST2_ACTION_AUTH_TOKEN": "bench",
+            }
+        )
         return env
 
     def parameters(self, action):
@@ -218,7 +245,7 @@ def measure(bench, refs, rounds):
     """{ref: {"cpu_ms", "rss_mb", "outcome"}}: medians of `rounds` rounds, after one to warm up."""
     seen = {ref: [] for ref in refs}
     for number in range(rounds + 1):
-        for ref in refs[number % len(refs):] + refs[:number % len(refs)]:
+        for ref in refs[number % len(refs):] + refs[: number % len(refs)]:
             sample = bench.start(ref)
             if number:
                 seen[ref].append(sample)
@@ -227,7 +254,8 @@ def measure(bench, refs, rounds):
             "cpu_ms": round(statistics.median(s[0] for s in samples) * 1000, 1),
             "rss_mb": round(statistics.median(s[1] for s in samples) / 1024, 1),
             "outcome": outcome_of(*samples[-1][2]),
-        } for ref, samples in seen.items()
+        }
+        for ref, samples in seen.items()
     }
 
 
@@ -244,23 +272,30 @@ def report(figures, rounds, is_bare):
         sys.stderr.write(line % (ref, own["cpu_ms_over"], own["rss_mb_over"], own["outcome"]))
     worst_cpu = max((own["cpu_ms_over"] for own in figures.values()), default=0.0)
     worst_rss = max((own["rss_mb_over"] for own in figures.values()), default=0.0)
-    broken = sorted(ref for ref, own in figures.items()
-                    if own["outcome"] in ("crashed", "InternalError"))
+    broken = sorted(
+        ref for ref, own in figures.items() if own["outcome"] in ("crashed", "InternalError")
+    )
     if broken:
         sys.stderr.write("died of a defect, figures without meaning: %s\n" % ", ".join(broken))
-    print(json.dumps({
-        "bench": "action_overhead",
-        "rounds": rounds,
-        "bare": is_bare,
-        "actions": {ref: {key: own[key] for key in ("cpu_ms_over", "rss_mb_over", "outcome")}
-                    for ref, own in sorted(figures.items())},
-        "worst_cpu_ms": worst_cpu,
-        "worst_rss_mb": worst_rss,
-        "budget_cpu_ms": BUDGET_CPU_MS,
-        "budget_rss_mb": BUDGET_RSS_MB,
-        "within_budget": worst_cpu <= BUDGET_CPU_MS and worst_rss <= BUDGET_RSS_MB,
-        "noop": {"cpu_ms": noop["cpu_ms"], "rss_mb": noop["rss_mb"]},
-    }))
+    print(
+        json.dumps(
+            {
+                "bench": "action_overhead",
+                "rounds": rounds,
+                "bare": is_bare,
+                "actions": {
+                    ref: {key: own[key] for key in ("cpu_ms_over", "rss_mb_over", "outcome")}
+                    for ref, own in sorted(figures.items())
+                },
+                "worst_cpu_ms": worst_cpu,
+                "worst_rss_mb": worst_rss,
+                "budget_cpu_ms": BUDGET_CPU_MS,
+                "budget_rss_mb": BUDGET_RSS_MB,
+                "within_budget": worst_cpu <= BUDGET_CPU_MS and worst_rss <= BUDGET_RSS_MB,
+                "noop": {"cpu_ms": noop["cpu_ms"], "rss_mb": noop["rss_mb"]},
+            }
+        )
+    )
     return 1 if broken else 0
 
 
@@ -272,15 +307,22 @@ def main():
     options.add_argument("--bare", action="store_true", help="without what StackStorm itself loads")
     given = options.parse_args()
     pack = packs.load_pack(ROOT)
-    refs = [ref for ref, action in sorted(pack.actions.items())
-            if action.runner_type == "python-script" and
-            (not given.only or ref in given.only or action.name in given.only)]
+    refs = [
+        ref
+        for ref, action in sorted(pack.actions.items())
+        if action.runner_type == "python-script" and
+        (not given.only or ref in given.only or action.name in given.only)
+    ]
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Platform)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         with tempfile.TemporaryDirectory(prefix="selfheal-bench-") as home:
-            bench = Bench(Path(home), pack, "http://127.0.0.1:%d/v1" % server.server_address[1],
-                          is_bare=given.bare)
+            bench = Bench(
+                Path(home),
+                pack,
+                "http://127.0.0.1:%d/v1" % server.server_address[1],
+                is_bare=given.bare,
+            )
             bench.prepare()
             figures = measure(bench, [NOOP] + refs, max(1, given.rounds))
     finally:

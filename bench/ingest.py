@@ -43,25 +43,44 @@ class Silent:
 def alert(number, starts_at, name="KubePodCrashLooping"):
     """An alert of kube-prometheus' size, about pod `number` of a workload of its own."""
     return {
-        "status": "firing", "startsAt": starts_at, "endsAt": "0001-01-01T00:00:00Z", "labels": {
-            "alertname": name, "severity": "warning", "cluster": "bench", "namespace": "prod",
-            "container": "app", "pod": "app-%d-7d9c5b6f4-x2x9z" % number,
-            "job": "kube-state-metrics", "instance": "10.0.0.1:8080", "reason": "CrashLoopBackOff",
-            "prometheus": "monitoring/k8s", "uid": "%032x" % number
-        }, "annotations": {
+        "status": "firing",
+        "startsAt": starts_at,
+        "endsAt": "0001-01-01T00:00:00Z",
+        "labels": {
+            "alertname": name,
+            "severity": "warning",
+            "cluster": "bench",
+            "namespace": "prod",
+            "container": "app",
+            "pod": "app-%d-7d9c5b6f4-x2x9z" % number,
+            "job": "kube-state-metrics",
+            "instance": "10.0.0.1:8080",
+            "reason": "CrashLoopBackOff",
+            "prometheus": "monitoring/k8s",
+            "uid": "%032x" % number,
+        },
+        "annotations": {
             "summary": "Pod is crash looping.",
             "description": "Pod prod/app-%d is in waiting state." % number,
-            "runbook_url": "https://runbooks.example/kubepodcrashlooping"
-        }, "generatorURL": "http://prometheus.example/graph?g0.expr=x&g0.tab=1"
+            "runbook_url": "https://runbooks.example/kubepodcrashlooping",
+        },
+        "generatorURL": "http://prometheus.example/graph?g0.expr=x&g0.tab=1",
     }
 
 
 def body(alerts):
     """A webhook body of `alerts`."""
     return {
-        "version": "4", "receiver": "selfheal", "status": "firing", "groupKey": "{}",
-        "truncatedAlerts": 0, "groupLabels": {}, "commonLabels": {}, "commonAnnotations": {},
-        "externalURL": "", "alerts": alerts
+        "version": "4",
+        "receiver": "selfheal",
+        "status": "firing",
+        "groupKey": "{}",
+        "truncatedAlerts": 0,
+        "groupLabels": {},
+        "commonLabels": {},
+        "commonAnnotations": {},
+        "externalURL": "",
+        "alerts": alerts,
     }
 
 
@@ -69,7 +88,9 @@ def ingest(store, payload):
     """Seconds that one body takes from the door to its result."""
     context = Context(CONFIG, store=store, platform=Silent())
     store.close, close = (
-        lambda: None), store.close  # the door closes what it opened; here one store serves all
+        (lambda: None),
+        store.close,
+    )  # the door closes what it opened; here one store serves all
     began = time.perf_counter()
     ok, result = door.call(FUNCTION, {"payload": payload}, context=context)
     seconds = time.perf_counter() - began
@@ -98,20 +119,24 @@ def one_run(kind):
     first, again = ingest(store, thousand), ingest(store, thousand)
     # Bodies of one cause each, as Alertmanager sends them, half of it known already.
     stream = [
-        body([
-            alert(STREAM_SIZE * (n // 2) + k, starts_at, "Stream%d" % (n % 2))
-            for k in range(STREAM_SIZE)
-        ])
+        body(
+            [
+                alert(STREAM_SIZE * (n // 2) + k, starts_at, "Stream%d" % (n % 2))
+                for k in range(STREAM_SIZE)
+            ]
+        )
         for n in range(STREAM_BODIES)
     ]
     streamed = sum(ingest(store, each) for each in stream)
     singles = sum(
-        ingest(store, body([alert(number, starts_at, "Single")])) for number in range(SINGLES))
+        ingest(store, body([alert(number, starts_at, "Single")])) for number in range(SINGLES)
+    )
     store.close()
     return {
-        "thousand_new_s": first, "thousand_known_s": again,
+        "thousand_new_s": first,
+        "thousand_known_s": again,
         "alerts_per_s": STREAM_BODIES * STREAM_SIZE / streamed,
-        "single_bodies_per_s": SINGLES / singles
+        "single_bodies_per_s": SINGLES / singles,
     }
 
 
@@ -123,8 +148,17 @@ def main():
         runs.append(one_run(kind))
         print("run %d: %s" % (number + 1, json.dumps(runs[-1])), file=sys.stderr)
     medians = {name: round(sorted(run[name] for run in runs)[RUNS // 2], 3) for name in runs[0]}
-    print(json.dumps({"bench": "ingest", "store": kind, **medians, "runs": RUNS,
-                      "budget": {"thousand_new_s": 2.0, "alerts_per_s": 707}}))
+    print(
+        json.dumps(
+            {
+                "bench": "ingest",
+                "store": kind,
+                **medians,
+                "runs": RUNS,
+                "budget": {"thousand_new_s": 2.0, "alerts_per_s": 707},
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-HIDDEN = ("function",)      # plumbing: names the library function, immutable
-RUNNER = {"timeout": "integer"}     # StackStorm's own; the YAML only changes the default
+HIDDEN = ("function",)  # plumbing: names the library function, immutable
+RUNNER = {"timeout": "integer"}  # StackStorm's own; the YAML only changes the default
 NOTE = "<!-- Written by `make docs` from %s; edit that, not this. -->\n\n"
 
 
@@ -76,7 +76,8 @@ def meaning(schema):
 def parameter_rows(action):
     """Table rows of the parameters that a caller may set, in the order one would type them."""
     named = [
-        (name, schema or {}) for name, schema in (action.get("parameters") or {}).items()
+        (name, schema or {})
+        for name, schema in (action.get("parameters") or {}).items()
         if name not in HIDDEN and not (schema or {}).get("immutable")
     ]
     named.sort(key=lambda pair: (pair[0] in RUNNER, pair[1].get("position", len(named))))
@@ -87,14 +88,19 @@ def parameter_rows(action):
 
 def actions_page():
     """docs/actions.md."""
-    parts = ["# Actions\n\n", NOTE % "actions/*.yaml",
-             "Run one with `st2 run selfheal.NAME key=value ...`, ",
-             "or without StackStorm with `python -m standalone run selfheal.NAME key=value ...`.\n"]
+    parts = [
+        "# Actions\n\n",
+        NOTE % "actions/*.yaml",
+        "Run one with `st2 run selfheal.NAME key=value ...`, ",
+        "or without StackStorm with `python -m standalone run selfheal.NAME key=value ...`.\n",
+    ]
     for action in actions():
         runner = "workflow" if action["runner_type"] == "orquesta" else "action"
         state = "" if action.get("enabled", True) else ", disabled"
-        parts.append("\n## %s\n\n*%s%s.* %s\n" % (
-            action["name"], runner, state, cell(action.get("description", ""))))
+        parts.append(
+            "\n## %s\n\n*%s%s.* %s\n"
+            % (action["name"], runner, state, cell(action.get("description", "")))
+        )
         rows = list(parameter_rows(action))
         if rows:
             parts.append("\n" + table(["parameter", "type", "default", "meaning"], rows))
@@ -121,31 +127,40 @@ def settings(schema, prefix=""):
 
 def configuration_page():
     """docs/configuration.md: one table for each group of settings."""
-    parts = ["# Configuration\n\n", NOTE % "config.schema.yaml",
-             "Settings live in `/opt/stackstorm/configs/selfheal.yaml`; ",
-             "`selfheal.yaml.example` is one to start from. ",
-             "A default is used where nothing is said.\n",
-             "`st2 run selfheal.check_config` tells what is on, reachable and permitted, ",
-             "and names unknown keys.\n"]
+    parts = [
+        "# Configuration\n\n",
+        NOTE % "config.schema.yaml",
+        "Settings live in `/opt/stackstorm/configs/selfheal.yaml`; ",
+        "`selfheal.yaml.example` is one to start from. ",
+        "A default is used where nothing is said.\n",
+        "`st2 run selfheal.check_config` tells what is on, reachable and permitted, ",
+        "and names unknown keys.\n",
+    ]
     for group, described in load(ROOT / "config.schema.yaml").items():
         parts.append("\n## %s\n\n%s\n\n" % (group, cell(described.get("description", ""))))
-        rows = [["`%s`" % key, kind(schema), code(schema.get("default")), meaning(schema)]
-                for key, schema in settings({group: described})]
+        rows = [
+            ["`%s`" % key, kind(schema), code(schema.get("default")), meaning(schema)]
+            for key, schema in settings({group: described})
+        ]
         parts.append(table(["setting", "type", "default", "meaning"], rows))
     return "".join(parts)
 
 
 def actions_table():
     """The short table of README.md."""
-    rows = [["[`%s`](docs/actions.md#%s)" % (a["name"], a["name"]), cell(a.get("description", ""))]
-            for a in actions()]
+    rows = [
+        ["[`%s`](docs/actions.md#%s)" % (a["name"], a["name"]), cell(a.get("description", ""))]
+        for a in actions()
+    ]
     return table(["action", "what it does"], rows)
 
 
 def configuration_table():
     """The short table of README.md: the groups of settings."""
-    rows = [["[`%s`](docs/configuration.md#%s)" % (key, key), cell(group.get("description", ""))]
-            for key, group in load(ROOT / "config.schema.yaml").items()]
+    rows = [
+        ["[`%s`](docs/configuration.md#%s)" % (key, key), cell(group.get("description", ""))]
+        for key, group in load(ROOT / "config.schema.yaml").items()
+    ]
     return table(["settings", "about"], rows)
 
 
@@ -170,8 +185,11 @@ def pages():
 
 def main(arguments):
     """Writes or checks; returns the exit code."""
-    stale = [(path, text) for path, text in pages().items()
-             if not path.exists() or path.read_text(encoding="utf-8") != text]
+    stale = [
+        (path, text)
+        for path, text in pages().items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
     names = ", ".join(str(path.relative_to(ROOT)) for path, _ in stale)
     if "--check" in arguments:
         if stale:

@@ -12,8 +12,9 @@ import sys
 from st2reactor.sensor.base import PollingSensor
 
 # StackStorm puts only the sensors' own directory on a sensor's path.
-sys.path.append(os.path.join(
-    os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "actions", "lib"))
+sys.path.append(
+    os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "actions", "lib")
+)
 
 COMPONENT = "alertmanager_sensor"
 MAX_SKIPPED_POLLS = 15
@@ -23,8 +24,7 @@ class AlertmanagerSensor(PollingSensor):
     """Reconciles with every target of the setting `alertmanager`; off until one has a url."""
 
     def __init__(self, sensor_service, config=None, poll_interval=60):
-        super().__init__(
-            sensor_service=sensor_service, config=config, poll_interval=poll_interval)
+        super().__init__(sensor_service=sensor_service, config=config, poll_interval=poll_interval)
         self._log = sensor_service.get_logger(name=COMPONENT)
         self._context = None
         self._failures = {}
@@ -82,8 +82,12 @@ class AlertmanagerSensor(PollingSensor):
         self._skip[name] = min(2 ** min(failures - 1, 10) - 1, MAX_SKIPPED_POLLS)
         shown = self._shown(error)
         self._log.error(
-            "Alertmanager %s could not be compared (%d times now, next look in %d polls): %s", name,
-            failures, self._skip[name] + 1, shown)
+            "Alertmanager %s could not be compared (%d times now, next look in %d polls): %s",
+            name,
+            failures,
+            self._skip[name] + 1,
+            shown,
+        )
         self._note(name, "failing", {"error": shown, "failures": failures})
         self._forget_store()
 
@@ -108,7 +112,8 @@ class AlertmanagerSensor(PollingSensor):
                 "excluded.status "
                 "THEN system_status.since ELSE excluded.since END, status = excluded.status, "
                 "detail = excluded.detail, updated_at = excluded.updated_at",
-                ("%s:%s" % (COMPONENT, name), status, dump(detail), now, now))
+                ("%s:%s" % (COMPONENT, name), status, dump(detail), now, now),
+            )
         except Exception as error:
             self._log.error("the state of the Alertmanager sensor could not be stored: %s", error)
             self._forget_store()
@@ -119,9 +124,11 @@ class AlertmanagerSensor(PollingSensor):
             from selfheal.context import Context
             from selfheal.platform import SensorPlatform
 
-            self._context = Context(Config(self.config),
-                                    log=self._log,
-                                    platform=SensorPlatform(self.sensor_service.dispatch))
+            self._context = Context(
+                Config(self.config),
+                log=self._log,
+                platform=SensorPlatform(self.sensor_service.dispatch),
+            )
         return self._context
 
     def _forget_store(self):

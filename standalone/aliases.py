@@ -4,6 +4,7 @@ Promises StackStorm's matching: a format is a regular expression in which `{{ na
 `{{ name = default }}` stand for values, and any `key=value` pairs at the end of the line become
 parameters, declared or not. Frozen parameters and running the action are left to the caller.
 """
+
 from __future__ import annotations
 
 import re
@@ -58,8 +59,10 @@ def match(alias: Alias, text: str) -> Optional[Tuple[str, Dict[str, Any]]]:
 
 
 def freeze(
-    alias: Alias, parameters: Mapping[str, Any], kv: Optional[Datastore] = None,
-    context: Optional[Mapping[str, Any]] = None
+    alias: Alias,
+    parameters: Mapping[str, Any],
+    kv: Optional[Datastore] = None,
+    context: Optional[Mapping[str, Any]] = None,
 ) -> Dict[str, Any]:
     """The parameters with the alias' `immutable_parameters` added, their templates rendered.
 
@@ -101,9 +104,7 @@ def _split_pairs(text: str) -> Tuple[Dict[str, str], str]:
     tail = ending.group(1) if ending else ""
     if not tail:
         return {}, " %s " % text
-    pairs = {
-        groups[0]: "".join(groups[2:]) for groups in re.findall(_PAIR, tail, re.DOTALL)
-    }
+    pairs = {groups[0]: "".join(groups[2:]) for groups in re.findall(_PAIR, tail, re.DOTALL)}
     return pairs, " %s " % text.replace(tail, "")
 
 

@@ -50,9 +50,7 @@ class Server:
     def start(self) -> None:
         """Answers requests from now on. Raises OSError when the port is taken."""
         server = _HTTPServer((HOST, self._port), self._handler)
-        threading.Thread(
-            target=server.serve_forever, args=(0.05,), name="api", daemon=True
-        ).start()
+        threading.Thread(target=server.serve_forever, args=(0.05,), name="api", daemon=True).start()
         self._server = server
 
     def stop(self) -> None:

@@ -2,6 +2,7 @@
 
 Promises the same value or a ValueError (SyntaxError for a literal that is none, as Python has it).
 """
+
 from __future__ import annotations
 
 import ast
@@ -47,8 +48,9 @@ def _boolean(value: Any) -> Any:
 
 def _string(value: Any) -> Any:
     if not isinstance(value, str):
-        raise ValueError('Value "%s" must either be a string or None. Got "%s".' % (
-            value, type(value).__name__))
+        raise ValueError(
+            'Value "%s" must either be a string or None. Got "%s".' % (value, type(value).__name__)
+        )
     return _no_mark(value)
 
 

@@ -192,8 +192,7 @@ def _engine(options: argparse.Namespace, progress: Optional[Progress], **more: A
 
 
 def _follow(engine: Engine, timeout_s: float) -> bool:
-    """Waits until nothing moves, putting inquiries to the person at the terminal, if there is one.
-    """
+    """Waits until nothing moves, putting inquiries to the person at the terminal, if any."""
     while engine.wait_idle(timeout_s):
         pending = engine.pending_inquiries()
         if not pending:

@@ -4,6 +4,7 @@ Promises what StackStorm does: values are checked against config.schema.yaml as 
 templates are rendered from the datastore (always to text), secrets decrypted, schema defaults
 filled in at every depth. Whether the values make sense is left to the pack's own check.
 """
+
 from __future__ import annotations
 
 import copy
@@ -57,7 +58,8 @@ def check_values(config_schema: Mapping[str, Any], values: Mapping[str, Any], pl
         if is_secret and is_template(value) and "decrypt_kv" in value:
             raise ConfigError(
                 '%s: %s: values marked "secret: true" are decrypted by themselves; take away '
-                "`| decrypt_kv`" % (place, key))
+                "`| decrypt_kv`" % (place, key)
+            )
 
 
 def _values(path: Optional[Path]) -> Dict[str, Any]:
@@ -114,8 +116,11 @@ def _rendered(
             '"%s" config: %s: %s' % (key, template, pack.ref, type(error).__name__, error)
         ) from error
     if not text:
-        _log.warning("config key %s: %s is empty or missing in the datastore, so the value is null",
-                     key, template)
+        _log.warning(
+            "config key %s: %s is empty or missing in the datastore, so the value is null",
+            key,
+            template,
+        )
         return None
     return text
 
@@ -149,9 +154,7 @@ def _items(schema: Mapping[str, Any], count: int) -> List[Any]:
     return list(items) + more
 
 
-def _fill_defaults(
-    config: _Container, schema: Union[Mapping[str, Any], List[Any]]
-) -> None:
+def _fill_defaults(config: _Container, schema: Union[Mapping[str, Any], List[Any]]) -> None:
     parts: Iterable[Any] = schema.items() if isinstance(schema, Mapping) else enumerate(schema)
     for key, part in parts:
         part = part or {}

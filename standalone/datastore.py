@@ -5,6 +5,7 @@ clock at reading, writers take turns by a lock file and readers always see a who
 encrypted value is kept from view by the file's mode only (0600): without `decrypt` a reader gets
 a token in its place.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -80,7 +81,8 @@ class Datastore:
             if raw.get("token") == token and self._is_alive(raw):
                 return str(raw["value"])
         raise ValueError(
-            "The value is not encrypted by this datastore; store the key with encrypt (--encrypt)")
+            "The value is not encrypted by this datastore; store the key with encrypt (--encrypt)"
+        )
 
     def _entry(self, name: str, raw: Dict[str, Any], decrypt: bool) -> Entry:
         token = raw.get("token")
@@ -104,8 +106,9 @@ class Datastore:
         except FileNotFoundError:
             return {}
         except ValueError as error:
-            raise ValueError("The datastore %s is not JSON (%s); mend or remove it" % (
-                self.path, error)) from None
+            raise ValueError(
+                "The datastore %s is not JSON (%s); mend or remove it" % (self.path, error)
+            ) from None
         return dict(keys)
 
     @contextlib.contextmanager

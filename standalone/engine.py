@@ -177,8 +177,7 @@ class Engine:
         return self._reactor.webhooks()
 
     def receive_webhook(self, name: str, body: Any, headers: Mapping[str, str]) -> None:
-        """What the API does with a webhook that it has let in: one trigger instance for its rules.
-        """
+        """What the API does with a webhook it has let in: one trigger instance for its rules."""
         self._warm_up()
         lower = {key.lower(): value for key, value in headers.items()}
         payload = {"body": body, "headers": dict(headers), "headers_lower": lower}

@@ -69,8 +69,7 @@ class Flows:
         inputs: Dict[str, Any],
         context: Dict[str, Any],
     ) -> None:
-        """Starts a workflow; one that StackStorm would refuse ends failed before any of its tasks.
-        """
+        """Starts a workflow; one that StackStorm would refuse fails before any of its tasks."""
         try:
             spec, errors = self._spec(entry_point)
         except orquesta_compat.WorkflowFileError as error:

@@ -3,6 +3,7 @@
 Promises StackStorm's verdict together with the reason in words. A criterion that raises is "no
 match" with the exception as reason, where StackStorm writes a failed rule enforcement.
 """
+
 from __future__ import annotations
 
 import functools
@@ -41,9 +42,10 @@ def rules_for(
     only those whose rule asks for exactly these.
     """
     return [
-        rule for rule in pack.rules.values()
-        if rule.trigger_type == trigger_ref and (
-            trigger_params is None or rule.trigger_parameters == dict(trigger_params))
+        rule
+        for rule in pack.rules.values()
+        if rule.trigger_type == trigger_ref and
+        (trigger_params is None or rule.trigger_parameters == dict(trigger_params))
     ]
 
 
@@ -95,7 +97,10 @@ def _judged(
         pattern = _pattern(criterion.get("pattern"), context, kv)
     except Exception as error:
         return False, "%s: the pattern %r cannot be rendered: %s" % (
-            key, criterion.get("pattern"), _words(error))
+            key,
+            criterion.get("pattern"),
+            _words(error),
+        )
     try:
         # "#2" only keeps apart two criteria on the same place.
         found = find(key.split("#", 1)[0], context)
@@ -103,9 +108,13 @@ def _judged(
         operator = operator_named(name)
         if name == SEARCH:
             matches = operator(
-                value, pattern, criterion.get("condition"),
+                value,
+                pattern,
+                criterion.get("condition"),
                 lambda child_key, child, item: _judged(
-                    child_key, child, _context("item", item, kv), kv)[0])
+                    child_key, child, _context("item", item, kv), kv
+                )[0],
+            )
         else:
             matches = operator(value, pattern)
     except Exception as error:

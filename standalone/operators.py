@@ -4,6 +4,7 @@ Promises to answer and to raise where StackStorm does (a missing value arrives a
 caller turns an exception into "no match". The clock comes in through `utc_now`, which tests
 replace.
 """
+
 from __future__ import annotations
 
 import datetime
@@ -73,47 +74,61 @@ def search(
     is not iterable (None).
     """
     if condition not in _CONDITIONS:
-        raise UnknownCondition("condition %r is not one of %s" % (
-            condition, ", ".join(sorted(_CONDITIONS))))
+        raise UnknownCondition(
+            "condition %r is not one of %s" % (condition, ", ".join(sorted(_CONDITIONS)))
+        )
     items = [value] if isinstance(value, dict) else value
     of_items, of_patterns = _CONDITIONS[condition]
-    return of_items([
-        of_patterns([check(key, criterion, item) for key, criterion in pattern.items()])
-        for item in items
-    ])
+    return of_items(
+        [
+            of_patterns([check(key, criterion, item) for key, criterion in pattern.items()])
+            for item in items
+        ]
+    )
 
 
 _BY_NAMES: Dict[Tuple[str, ...], Operator] = {
     ("matchwildcard",): _unless_pattern_is_none(fnmatch.fnmatch),
     ("matchregex",): _unless_pattern_is_none(
-        lambda value, pattern: re.compile(pattern, re.DOTALL).match(value) is not None),
+        lambda value, pattern: re.compile(pattern, re.DOTALL).match(value) is not None
+    ),
     ("regex",): _unless_pattern_is_none(
-        lambda value, pattern: re.compile(pattern).search(value) is not None),
+        lambda value, pattern: re.compile(pattern).search(value) is not None
+    ),
     ("iregex",): _unless_pattern_is_none(
-        lambda value, pattern: re.compile(pattern, re.IGNORECASE).search(value) is not None),
+        lambda value, pattern: re.compile(pattern, re.IGNORECASE).search(value) is not None
+    ),
     ("eq", "equals"): _unless_pattern_is_none(lambda value, pattern: bool(value == pattern)),
     ("neq", "nequals"): _not_equal,
     ("ieq", "iequals"): _unless_pattern_is_none(
-        lambda value, pattern: bool(value.lower() == pattern.lower())),
+        lambda value, pattern: bool(value.lower() == pattern.lower())
+    ),
     ("contains",): _unless_pattern_is_none(lambda value, pattern: pattern in value),
     ("icontains",): _unless_pattern_is_none(
-        lambda value, pattern: pattern.lower() in value.lower()),
+        lambda value, pattern: pattern.lower() in value.lower()
+    ),
     ("ncontains",): _unless_pattern_is_none(lambda value, pattern: pattern not in value),
     ("incontains",): _unless_pattern_is_none(
-        lambda value, pattern: pattern.lower() not in value.lower()),
+        lambda value, pattern: pattern.lower() not in value.lower()
+    ),
     ("startswith",): _unless_pattern_is_none(
-        lambda value, pattern: bool(value.startswith(pattern))),
+        lambda value, pattern: bool(value.startswith(pattern))
+    ),
     ("istartswith",): _unless_pattern_is_none(
-        lambda value, pattern: bool(value.lower().startswith(pattern.lower()))),
+        lambda value, pattern: bool(value.lower().startswith(pattern.lower()))
+    ),
     ("endswith",): _unless_pattern_is_none(lambda value, pattern: bool(value.endswith(pattern))),
     ("iendswith",): _unless_pattern_is_none(
-        lambda value, pattern: bool(value.lower().endswith(pattern.lower()))),
+        lambda value, pattern: bool(value.lower().endswith(pattern.lower()))
+    ),
     ("lt", "lessthan"): _unless_none_as_it_is(lambda value, pattern: bool(value < pattern)),
     ("gt", "greaterthan"): _unless_none_as_it_is(lambda value, pattern: bool(value > pattern)),
     ("td_lt", "timediff_lt"): _unless_none_as_it_is(
-        lambda value, pattern: _age_s(value) < float(pattern)),
+        lambda value, pattern: _age_s(value) < float(pattern)
+    ),
     ("td_gt", "timediff_gt"): _unless_none_as_it_is(
-        lambda value, pattern: _age_s(value) > float(pattern)),
+        lambda value, pattern: _age_s(value) > float(pattern)
+    ),
     ("exists",): lambda value, pattern: value is not None,
     ("nexists",): lambda value, pattern: value is None,
     ("in", "inside"): _unless_pattern_is_none(lambda value, pattern: value in pattern),
@@ -133,5 +148,6 @@ def operator_named(name: str) -> Callable[..., bool]:
     try:
         return OPERATORS[name.lower()]
     except KeyError:
-        raise KeyError("no operator %r; there are %s" % (
-            name, ", ".join(sorted(OPERATORS)))) from None
+        raise KeyError(
+            "no operator %r; there are %s" % (name, ", ".join(sorted(OPERATORS)))
+        ) from None

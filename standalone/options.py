@@ -1,5 +1,4 @@
-"""What the command line accepts, and the help texts that say so; what the commands do is in cli.py.
-"""
+"""What the command line accepts, and the help texts that say so; the commands are in cli.py."""
 
 from __future__ import annotations
 

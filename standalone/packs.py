@@ -4,6 +4,7 @@ policies.
 Promises that every error names the file and the key it is about. What StackStorm would refuse is
 the business of `standalone.validation`; here only what makes a pack unreadable is an error.
 """
+
 from __future__ import annotations
 
 import re
@@ -213,8 +214,10 @@ def _load(
     for path in yaml_files(directory):
         part = build(_document(path, pack), path, pack)
         if part.ref in parts:
-            raise PackError("%s: name: %s is already taken by %s" % (
-                path, part.ref, parts[part.ref].metadata_file))
+            raise PackError(
+                "%s: name: %s is already taken by %s"
+                % (path, part.ref, parts[part.ref].metadata_file)
+            )
         parts[part.ref] = part
     return parts
 
@@ -323,7 +326,8 @@ def _load_sensors(root: Path, pack: str) -> Tuple[Dict[str, Sensor], Dict[str, T
         triggers.update((trigger.ref, trigger) for trigger in own)
         poll_interval = document.get("poll_interval")
         if poll_interval is not None and (
-                isinstance(poll_interval, bool) or not isinstance(poll_interval, (int, float))):
+            isinstance(poll_interval, bool) or not isinstance(poll_interval, (int, float))
+        ):
             raise PackError("%s: poll_interval must be a number, got %r" % (path, poll_interval))
         sensor = Sensor(
             ref="%s.%s" % (pack, class_name),
@@ -337,8 +341,10 @@ def _load_sensors(root: Path, pack: str) -> Tuple[Dict[str, Sensor], Dict[str, T
             metadata_file=str(path),
         )
         if sensor.ref in sensors:
-            raise PackError("%s: class_name: %s is already taken by %s" % (
-                path, sensor.ref, sensors[sensor.ref].metadata_file))
+            raise PackError(
+                "%s: class_name: %s is already taken by %s"
+                % (path, sensor.ref, sensors[sensor.ref].metadata_file)
+            )
         sensors[sensor.ref] = sensor
     return sensors, triggers
 

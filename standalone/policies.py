@@ -26,7 +26,8 @@ class Policies:
 
     def __init__(self, policies: Iterable[Policy]) -> None:
         self._limits = [
-            each for each in policies
+            each
+            for each in policies
             if each.enabled and each.policy_type in (CONCURRENCY, BY_ATTRIBUTE)
         ]
         self._lock = threading.Lock()
@@ -67,7 +68,8 @@ class Policies:
 
     def _full(self, execution: Execution) -> List[Policy]:
         return [
-            policy for policy in self._on(execution)
+            policy
+            for policy in self._on(execution)
             if self._taken.get(_slot(policy, execution), 0) >= policy.parameters.get("threshold", 0)
         ]
 

@@ -34,8 +34,7 @@ class TriggerInstance:
 
 
 class Reactor:
-    """Matches rules. `enforce(rule, payload)` starts the rule's action and raises when it cannot.
-    """
+    """Matches rules. `enforce(rule, payload)` starts the rule's action or raises when it cannot."""
 
     def __init__(
         self,

@@ -4,6 +4,7 @@ Promises that what StackStorm evaluates is evaluated here as well: a `{{ config_
 }}` inside a value, a nested value or a key IS replaced, since hiding that would hide the pack's
 worst danger. Starting the execution is the business of the engine.
 """
+
 from __future__ import annotations
 
 import json
@@ -64,7 +65,8 @@ def render_rule_parameters(
     action_context = {"user": SYSTEM_USER, "pack": action.pack}
     action_context.update(context or {})
     return _prepared(
-        action, rule_action_parameters, config, kv, action_context, {"trigger": payload})
+        action, rule_action_parameters, config, kv, action_context, {"trigger": payload}
+    )
 
 
 def render_task_input(
@@ -107,9 +109,7 @@ def _prepared(
     _check_request(action, live)
     final = _final(both, live, known)
     runner = {name: final[name] for name in action.runner_parameters if name in final}
-    own = {
-        name: final[name] for name in action.parameters if name in final and name not in runner
-    }
+    own = {name: final[name] for name in action.parameters if name in final and name not in runner}
     return Rendered(own, runner, live)
 
 
@@ -151,8 +151,9 @@ def _cast(name: str, value: Any, declared: Tuple[_Schemas, ...]) -> Any:
     try:
         return cast(value, schema)
     except (ValueError, SyntaxError, TypeError) as error:
-        raise ParamError('Failed to cast parameter "%s" to %s: %s' % (
-            name, schema.get("type"), error)) from error
+        raise ParamError(
+            'Failed to cast parameter "%s" to %s: %s' % (name, schema.get("type"), error)
+        ) from error
 
 
 def _check_request(action: Action, live: Mapping[str, Any]) -> None:
@@ -224,7 +225,8 @@ class _Graph:
             if not ready:
                 raise ParamError(
                     "Cyclic dependency found in the following variables: %s. Likely the variable "
-                    "is referencing itself" % ", ".join(sorted(self._in_circles(waiting))))
+                    "is referencing itself" % ", ".join(sorted(self._in_circles(waiting)))
+                )
             for name in ready:
                 context[name] = self._rendered(name, context)
             waiting = [name for name in waiting if name not in context]

@@ -31,8 +31,7 @@ _WRAPPER = Path(__file__).resolve().parent / "wrapper.py"
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an action ended: `status` in StackStorm's words, `result` in the shape its runner stores.
-    """
+    """How an action ended: `status` in StackStorm's words, `result` as its runner stores it."""
 
     status: str
     result: Dict[str, Any]

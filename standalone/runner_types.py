@@ -2,6 +2,7 @@
 
 Promises the names, types and defaults of StackStorm's own runners; running them is done elsewhere.
 """
+
 from __future__ import annotations
 
 from typing import Any, Dict

@@ -4,6 +4,7 @@ defaults filled in.
 Promises StackStorm's verdict on parameters, configuration values and trigger payloads. The shape
 of the schemas themselves is judged by `standalone.validation`.
 """
+
 from __future__ import annotations
 
 import copy
@@ -15,10 +16,30 @@ __all__ = ["SchemaError", "check", "of_properties"]
 _TYPES = ("array", "boolean", "integer", "number", "object", "string")
 _ANY_TYPE: Dict[str, Any] = {"anyOf": [{"type": kind} for kind in _TYPES]}
 _KEYWORDS = (
-    "$ref", "additionalItems", "additionalProperties", "allOf", "anyOf", "dependencies", "enum",
-    "format", "items", "maxItems", "maxLength", "maxProperties", "maximum", "minItems",
-    "minLength", "minProperties", "minimum", "multipleOf", "not", "oneOf", "pattern",
-    "patternProperties", "type", "uniqueItems",
+    "$ref",
+    "additionalItems",
+    "additionalProperties",
+    "allOf",
+    "anyOf",
+    "dependencies",
+    "enum",
+    "format",
+    "items",
+    "maxItems",
+    "maxLength",
+    "maxProperties",
+    "maximum",
+    "minItems",
+    "minLength",
+    "minProperties",
+    "minimum",
+    "multipleOf",
+    "not",
+    "oneOf",
+    "pattern",
+    "patternProperties",
+    "type",
+    "uniqueItems",
 )
 
 
@@ -63,8 +84,11 @@ def _validator() -> Any:
     # Draft 3's `properties` is the one that knows `required: true` inside a property.
     keywords["properties"] = Draft3Validator.VALIDATORS["properties"]
     return create(
-        meta_schema={}, validators=keywords, version="stackstorm",
-        type_checker=Draft4Validator.TYPE_CHECKER)
+        meta_schema={},
+        validators=keywords,
+        version="stackstorm",
+        type_checker=Draft4Validator.TYPE_CHECKER,
+    )
 
 
 def _nullable_where_optional(schema: Dict[str, Any]) -> Dict[str, Any]:
@@ -118,7 +142,7 @@ def _fill(value: Any, schema: Mapping[str, Any]) -> None:
     elif isinstance(value, list) and "array" in kinds and schema.get("items"):
         items = schema["items"]
         schemas = [items] * len(value) if isinstance(items, dict) else items
-        for index, item_schema in enumerate(schemas[:len(value)]):
+        for index, item_schema in enumerate(schemas[: len(value)]):
             if value[index] is None and "default" in item_schema:
                 value[index] = copy.deepcopy(item_schema["default"])
             if value[index] is not None:

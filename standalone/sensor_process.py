@@ -59,8 +59,7 @@ class SensorService:
         return self.datastore_service.get_user_info()
 
     def dispatch(self, trigger: str, payload: t.Any = None, trace_tag: t.Any = None) -> None:
-        """Hand over a trigger instance; one that does not fit its schema is dropped with a warning.
-        """
+        """Hand over a trigger instance; one that does not fit is dropped with a warning."""
         self.dispatch_with_context(trigger, payload)
 
     def dispatch_with_context(

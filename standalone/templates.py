@@ -4,6 +4,7 @@ Promises the same text or the same failure for the same template and context. Wh
 template gets, and what becomes of the text, is the business of `rendering`, `matching` and
 `configuration`.
 """
+
 from __future__ import annotations
 
 import datetime
@@ -37,7 +38,8 @@ def is_template(value: Any) -> bool:
 def environment() -> jinja2.Environment:
     """The one environment; rendering with it is safe from several threads."""
     env = jinja2.sandbox.SandboxedEnvironment(
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     env.filters.update(_filters())
     env.tests["in"] = lambda item, items: item in items
     return env
@@ -74,8 +76,9 @@ def _decrypt_kv(context: jinja2.runtime.Context, value: Any) -> str:
     text = str(value)
     if isinstance(value, KeyLookup) and text == "":
         raise ValueError(
-            'Referenced datastore item "%s" doesn\'t exist or it contains an empty string' % (
-                key_of(value)))
+            'Referenced datastore item "%s" doesn\'t exist or it contains an empty string'
+            % (key_of(value))
+        )
     store = context.get("st2kv", {}).get("system")
     if not isinstance(store, KeyLookup) or store._store is None:
         raise ValueError("There is no datastore to decrypt %r with" % text)
@@ -88,14 +91,16 @@ def _jsonpath_query(value: Any, query: str) -> Optional[Any]:
     return find(query, value) or None
 
 
-def _to_json_string(value: Any, indent: Optional[int] = None, sort_keys: bool = False,
-                    separators: Any = (",", ": ")) -> str:
+def _to_json_string(
+    value: Any, indent: Optional[int] = None, sort_keys: bool = False, separators: Any = (",", ": ")
+) -> str:
     return json.dumps(value, indent=indent, sort_keys=bool(sort_keys), separators=separators)
 
 
 def _to_yaml_string(value: Any, indent: Optional[int] = None, allow_unicode: bool = True) -> str:
-    return str(yaml.safe_dump(
-        value, default_flow_style=False, indent=indent, allow_unicode=allow_unicode))
+    return str(
+        yaml.safe_dump(value, default_flow_style=False, indent=indent, allow_unicode=allow_unicode)
+    )
 
 
 def _flags(ignorecase: bool) -> int:
@@ -128,7 +133,8 @@ def _human_time(seconds: Any) -> str:
     if seconds < 1:
         return "%s\u03bcs" % seconds
     moment = datetime.datetime(1, 1, 1, tzinfo=datetime.timezone.utc) + datetime.timedelta(
-        seconds=round(seconds))
+        seconds=round(seconds)
+    )
     parts = [
         (moment.year - 1, "y"),
         (moment.day - 1, "d"),

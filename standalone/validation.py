@@ -3,6 +3,7 @@
 Promises one line per problem, naming file and key, and an empty list for a pack that would
 register and start. What a pack does when it runs is left to its tests.
 """
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,4 +1,5 @@
 """Problems of config.schema.yaml and of the example that users copy."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -22,7 +23,9 @@ def problems(pack: Pack) -> Iterator[str]:
         return
     if examples != [wanted]:
         yield "%s must be the only *.yaml.example, found %s" % (
-            wanted, ", ".join(path.name for path in examples) or "none")
+            wanted,
+            ", ".join(path.name for path in examples) or "none",
+        )
     if wanted in examples and not found:
         yield from _example_problems(wanted, pack.config_schema)
 

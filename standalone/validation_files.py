@@ -1,5 +1,6 @@
 """Problems of a pack's files as such: YAML and JSON that does not parse, pack.yaml, icon,
 licence."""
+
 from __future__ import annotations
 
 import json
@@ -44,7 +45,8 @@ class _UniqueKeys(yaml.SafeLoader):
             if isinstance(key, str) and key_node.tag != "tag:yaml.org,2002:merge":
                 if key in seen:
                     raise yaml.constructor.ConstructorError(
-                        None, None, "the key %r comes twice" % key, key_node.start_mark)
+                        None, None, "the key %r comes twice" % key, key_node.start_mark
+                    )
                 seen.append(key)
         return dict(super().construct_mapping(node, deep=deep))
 
@@ -55,9 +57,10 @@ def _text_files(root: Path) -> Iterator[Path]:
     for directory, names, files in os.walk(str(root)):
         is_root = Path(directory) == root
         names[:] = sorted(
-            name for name in names
-            if name not in _NOT_OURS and (
-                not name.startswith(".") or (is_root and name == ".github"))
+            name
+            for name in names
+            if name not in _NOT_OURS and
+            (not name.startswith(".") or (is_root and name == ".github"))
         )
         for name in sorted(files):
             if name.endswith((".yaml", ".yml", ".json", ".yaml.example")):
@@ -93,7 +96,8 @@ def _manifest_problems(path: Path) -> Iterator[str]:
     yield from _pattern_problem(path, "version", manifest.get("version"), _SEMVER)
     if "stackstorm_version" in manifest:
         yield from _pattern_problem(
-            path, "stackstorm_version", manifest["stackstorm_version"], _ST2_VERSIONS)
+            path, "stackstorm_version", manifest["stackstorm_version"], _ST2_VERSIONS
+        )
     versions = manifest.get("python_versions", ["3"])
     if versions not in (["2"], ["3"], ["2", "3"], ["3", "2"]):
         yield '%s: python_versions may hold "2" and "3" as strings, got %r' % (path, versions)

@@ -4,6 +4,7 @@ An action's immutable `function` must exist in the pack's library and take `ctx`
 the declared parameters. The functions are looked at in a process of its own, so that the library
 of the pack at hand is the one that is imported.
 """
+
 from __future__ import annotations
 
 import ast
@@ -45,11 +46,17 @@ def problems(pack: Pack) -> Iterator[str]:
     for action in python:
         schema = action.parameters.get("function")
         function = (schema or {}).get("default")
-        if (not schema or schema.get("type") != "string" or schema.get("immutable") is not True or
-                not isinstance(function, str) or "." not in function):
+        if (
+            not schema or
+            schema.get("type") != "string" or
+            schema.get("immutable") is not True or
+            not isinstance(function, str) or
+            "." not in function
+        ):
             yield (
                 "%s: parameters.function must be an immutable string whose default names a "
-                "function (package.module.function), got %r" % (action.metadata_file, schema))
+                "function (package.module.function), got %r" % (action.metadata_file, schema)
+            )
         else:
             named[action.ref] = action
     if named:
@@ -69,7 +76,9 @@ def _entry_problems(path: str) -> Iterator[str]:
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
     if len(classes) != 1:
         yield "%s must define exactly one class, has %s" % (
-            path, ", ".join(node.name for node in classes) or "none")
+            path,
+            ", ".join(node.name for node in classes) or "none",
+        )
     elif "run" not in [getattr(node, "name", "") for node in classes[0].body]:
         yield "%s: class %s has no run()" % (path, classes[0].name)
 
@@ -90,9 +99,15 @@ def _function_problems(root: Path, actions: List[Action]) -> Iterator[str]:
 def _signatures(root: Path, functions: List[str]) -> Dict[str, Any]:
     environment = dict(os.environ, PYTHONPATH=str(root / "actions" / "lib"))
     done = subprocess.run(
-        [sys.executable, "-c", _LOOK], input=json.dumps(functions), stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True, env=environment, timeout=_TIMEOUT_S,
-        cwd=str(root))
+        [sys.executable, "-c", _LOOK],
+        input=json.dumps(functions),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        timeout=_TIMEOUT_S,
+        cwd=str(root),
+    )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["exit code %d" % done.returncode])[-1]
         return {function: {"error": last} for function in functions}
@@ -110,7 +125,8 @@ def _signature_problems(
         yield "%s must name its parameters, takes *%s" % (place, open_ended[0])
     takes = {one["name"]: one for one in parameters[1:] if one["name"] not in open_ended}
     declared = {
-        name: schema for name, schema in action.parameters.items()
+        name: schema
+        for name, schema in action.parameters.items()
         if name != "function" and name not in action.runner_parameters
     }
     for name in declared:
@@ -122,4 +138,8 @@ def _signature_problems(
         elif one["has_default"] and one["default"] != repr(declared[name].get("default")):
             # StackStorm passes every declared parameter, None where the YAML has no default.
             yield "%s: %s defaults to %s in Python, but StackStorm passes %r" % (
-                place, name, one["default"], declared[name].get("default"))
+                place,
+                name,
+                one["default"],
+                declared[name].get("default"),
+            )

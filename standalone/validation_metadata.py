@@ -2,6 +2,7 @@
 
 References from one file to another are judged elsewhere; here a file stands alone.
 """
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -19,45 +20,98 @@ _Keys = Mapping[str, type]
 # For each kind: the keys it may have, and those it must have.
 _KINDS: Dict[str, Tuple[_Keys, Tuple[str, ...]]] = {
     "actions": (
-        {**_ALWAYS, **_TAGGED, "name": str, "pack": str, "description": str, "enabled": bool,
-         "runner_type": str, "entry_point": str, "parameters": dict, "output_schema": dict,
-         "notify": dict},
+        {
+            **_ALWAYS,
+            **_TAGGED,
+            "name": str,
+            "pack": str,
+            "description": str,
+            "enabled": bool,
+            "runner_type": str,
+            "entry_point": str,
+            "parameters": dict,
+            "output_schema": dict,
+            "notify": dict,
+        },
         ("name", "runner_type"),
     ),
     "rules": (
-        {**_ALWAYS, **_TAGGED, "name": str, "pack": str, "description": str, "enabled": bool,
-         "type": dict, "trigger": dict, "criteria": dict, "action": dict, "context": dict},
+        {
+            **_ALWAYS,
+            **_TAGGED,
+            "name": str,
+            "pack": str,
+            "description": str,
+            "enabled": bool,
+            "type": dict,
+            "trigger": dict,
+            "criteria": dict,
+            "action": dict,
+            "context": dict,
+        },
         ("name", "trigger", "action"),
     ),
     "triggers": (
-        {**_ALWAYS, **_TAGGED, "name": str, "pack": str, "description": str,
-         "payload_schema": dict, "parameters_schema": dict},
+        {
+            **_ALWAYS,
+            **_TAGGED,
+            "name": str,
+            "pack": str,
+            "description": str,
+            "payload_schema": dict,
+            "parameters_schema": dict,
+        },
         ("name",),
     ),
     "sensors": (
-        {**_ALWAYS, "class_name": str, "pack": str, "description": str, "enabled": bool,
-         "artifact_uri": str, "entry_point": str, "trigger_types": list, "poll_interval": object},
+        {
+            **_ALWAYS,
+            "class_name": str,
+            "pack": str,
+            "description": str,
+            "enabled": bool,
+            "artifact_uri": str,
+            "entry_point": str,
+            "trigger_types": list,
+            "poll_interval": object,
+        },
         ("class_name", "entry_point"),
     ),
     "aliases": (
-        {**_ALWAYS, "name": str, "pack": str, "description": str, "enabled": bool,
-         "action_ref": str, "formats": list, "ack": dict, "result": dict, "extra": dict,
-         "immutable_parameters": dict},
+        {
+            **_ALWAYS,
+            "name": str,
+            "pack": str,
+            "description": str,
+            "enabled": bool,
+            "action_ref": str,
+            "formats": list,
+            "ack": dict,
+            "result": dict,
+            "extra": dict,
+            "immutable_parameters": dict,
+        },
         ("name", "action_ref", "formats"),
     ),
     "policies": (
-        {**_ALWAYS, "name": str, "pack": str, "description": str, "enabled": bool,
-         "resource_ref": str, "policy_type": str, "parameters": dict},
+        {
+            **_ALWAYS,
+            "name": str,
+            "pack": str,
+            "description": str,
+            "enabled": bool,
+            "resource_ref": str,
+            "policy_type": str,
+            "parameters": dict,
+        },
         ("name", "resource_ref", "policy_type"),
     ),
 }
 _INNER: Dict[Tuple[str, str], Tuple[_Keys, Tuple[str, ...]]] = {
-    ("actions", "notify"): (
-        {"on-complete": dict, "on-failure": dict, "on-success": dict}, ()),
+    ("actions", "notify"): ({"on-complete": dict, "on-failure": dict, "on-success": dict}, ()),
     ("rules", "type"): ({"ref": str, "parameters": dict}, ("ref",)),
     ("rules", "action"): ({"ref": str, "description": str, "parameters": dict}, ("ref",)),
-    ("aliases", "ack"): (
-        {"enabled": bool, "format": str, "extra": dict, "append_url": bool}, ()),
+    ("aliases", "ack"): ({"enabled": bool, "format": str, "extra": dict, "append_url": bool}, ()),
     ("aliases", "result"): ({"enabled": bool, "format": str, "extra": dict}, ()),
 }
 _OVERRIDABLE = ("default", "description", "enum", "immutable", "required")
@@ -70,12 +124,20 @@ POLICY_TYPES: Dict[str, Dict[str, Dict[str, Any]]] = {
     "action.concurrency.attr": {
         **_THRESHOLD,
         "attributes": {
-            "type": "array", "uniqueItems": True, "items": {"type": "string", "minLength": 1}},
+            "type": "array",
+            "uniqueItems": True,
+            "items": {"type": "string", "minLength": 1},
+        },
     },
     "action.retry": {
         "retry_on": {"type": "string", "required": True, "enum": ["failure", "timeout"]},
-        "max_retry_count": {"type": "integer", "required": True, "minimum": 1, "maximum": 5,
-                            "default": 2},
+        "max_retry_count": {
+            "type": "integer",
+            "required": True,
+            "minimum": 1,
+            "maximum": 5,
+            "default": 2,
+        },
         "delay": {"type": "number", "minimum": 0, "maximum": 120},
     },
 }
@@ -84,7 +146,9 @@ POLICY_TYPES: Dict[str, Dict[str, Dict[str, Any]]] = {
 def problems(root: Path) -> Iterator[str]:
     """One line per problem; a file that is no YAML mapping is left to those who read it."""
     more: Dict[str, Callable[[Path, Dict[str, Any]], Iterator[str]]] = {
-        "actions": _action_problems, "triggers": _trigger_problems, "sensors": _sensor_problems,
+        "actions": _action_problems,
+        "triggers": _trigger_problems,
+        "sensors": _sensor_problems,
     }
     for kind in _KINDS:
         for path in yaml_files(root / kind):
@@ -119,7 +183,10 @@ def _action_problems(path: Path, document: Dict[str, Any]) -> Iterator[str]:
     runner = document.get("runner_type")
     if runner not in RUNNER_PARAMETERS:
         yield "%s: runner_type: %r is not one of %s" % (
-            path, runner, ", ".join(sorted(RUNNER_PARAMETERS)))
+            path,
+            runner,
+            ", ".join(sorted(RUNNER_PARAMETERS)),
+        )
         return
     parameters = document.get("parameters") or {}
     if not isinstance(parameters, dict):
@@ -127,7 +194,8 @@ def _action_problems(path: Path, document: Dict[str, Any]) -> Iterator[str]:
     yield from validation_schemas.problems("%s: parameters" % path, parameters)
     if isinstance(document.get("output_schema"), dict):
         yield from validation_schemas.problems(
-            "%s: output_schema" % path, document["output_schema"].get("properties") or {})
+            "%s: output_schema" % path, document["output_schema"].get("properties") or {}
+        )
     of_runner = RUNNER_PARAMETERS[runner]
     positions: List[Any] = []
     for name, schema in parameters.items():
@@ -151,8 +219,9 @@ def _action_problems(path: Path, document: Dict[str, Any]) -> Iterator[str]:
 def _position_problems(place: str, positions: List[Any]) -> Iterator[str]:
     if len(set(positions)) < len(positions):
         yield "%s: two have the same position" % place
-    elif positions and sorted(positions) != list(range(
-            int(min(positions)), int(min(positions)) + len(positions))):
+    elif positions and sorted(positions) != list(
+        range(int(min(positions)), int(min(positions)) + len(positions))
+    ):
         yield "%s: positions %s leave a gap" % (place, sorted(positions))
 
 
@@ -178,17 +247,22 @@ def _payload_problems(place: str, schema: Dict[str, Any], is_payload: bool) -> I
         for keyword in ("enum", "required"):
             if isinstance(inner, dict) and inner.get(keyword):
                 yield "%s.properties.%s: %s drops every payload that does not fit" % (
-                    place, name, keyword)
+                    place,
+                    name,
+                    keyword,
+                )
 
 
 def _sensor_problems(path: Path, document: Dict[str, Any]) -> Iterator[str]:
     interval = document.get("poll_interval")
     if interval is not None and (
-            isinstance(interval, bool) or not isinstance(interval, int) or interval < 4):
+        isinstance(interval, bool) or not isinstance(interval, int) or interval < 4
+    ):
         yield "%s: poll_interval must be an integer of at least 4, got %r" % (path, interval)
     triggers = document.get("trigger_types")
     for number, trigger in enumerate(triggers if isinstance(triggers, list) else []):
         if isinstance(trigger, dict):
             yield from _key_problems(
-                "%s: trigger_types[%d]" % (path, number), trigger, *_KINDS["triggers"])
+                "%s: trigger_types[%d]" % (path, number), trigger, *_KINDS["triggers"]
+            )
             yield from _trigger_problems(path, trigger)

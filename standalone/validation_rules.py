@@ -1,4 +1,5 @@
 """Problems of rules, policies and aliases: what they refer to, what they hand over."""
+
 from __future__ import annotations
 
 import re
@@ -25,7 +26,9 @@ CORE_TRIGGERS: Dict[str, Dict[str, Any]] = {
         "delta": {"type": "integer", "required": True},
     },
     "core.st2.DateTimer": {
-        "timezone": {"type": "string"}, "date": {"type": "string", "required": True}},
+        "timezone": {"type": "string"},
+        "date": {"type": "string", "required": True},
+    },
     "core.st2.CronTimer": {
         "timezone": {"type": "string"},
         **{name: {"anyOf": [{"type": "string"}, {"type": "integer"}]} for name in _CRON},
@@ -69,8 +72,9 @@ def _trigger_problems(pack: Pack, rule: Rule) -> Iterator[str]:
     else:
         yield (
             "%s.type: %s is neither a trigger of this pack nor of StackStorm's core; a rule on "
-            "another pack's trigger does not register without that pack" % (
-                place, rule.trigger_type))
+            "another pack's trigger does not register without that pack"
+            % (place, rule.trigger_type)
+        )
         return
     schema = {"type": "object", "properties": declared, "additionalProperties": False}
     try:
@@ -120,7 +124,8 @@ def _pattern_problems(here: str, criterion: Mapping[str, Any]) -> Iterator[str]:
         if _BARE_KEY.search(pattern):
             yield (
                 "%s: pattern: a bare datastore key never matches (StackStorm cannot serialise it); "
-                "write {{ st2kv.system.x | string }}" % here)
+                "write {{ st2kv.system.x | string }}" % here
+            )
         if operator in ("regex", "iregex", "matchregex") and not is_template(pattern):
             try:
                 re.compile(pattern)
@@ -173,7 +178,10 @@ def _policy_problems(pack: Pack, policy: Policy) -> Iterator[str]:
         yield "%s: resource_ref: there is no action %s" % (place, policy.resource_ref)
     if policy.policy_type not in POLICY_TYPES:
         yield "%s: policy_type: %r is not one of %s" % (
-            place, policy.policy_type, ", ".join(sorted(POLICY_TYPES)))
+            place,
+            policy.policy_type,
+            ", ".join(sorted(POLICY_TYPES)),
+        )
         return
     if is_template(str(policy.parameters)):
         yield "%s: parameters: StackStorm renders no templates in policies" % place
@@ -196,7 +204,8 @@ def _alias_problems(pack: Pack, alias: Alias) -> Iterator[str]:
     for item in alias.formats:
         if isinstance(item, dict):
             if set(item) - {"display", "representation", "match_multiple"} or not isinstance(
-                    item.get("representation", []), list):
+                item.get("representation", []), list
+            ):
                 yield "%s: formats: %r needs display and a list representation" % (place, item)
                 return
         elif not isinstance(item, str):

@@ -3,6 +3,7 @@
 Promises to refuse what any of StackStorm 3.8 to 3.10 refuses: the strictest of them counts, at
 every depth.
 """
+
 from __future__ import annotations
 
 import re
@@ -16,17 +17,46 @@ _SIMPLE_TYPES = ("array", "boolean", "integer", "null", "number", "object", "str
 _NAME = re.compile(r"^\w+$")
 _Kinds = Union[type, Tuple[type, ...]]
 _KEYWORDS: Dict[str, _Kinds] = {
-    "title": str, "description": str, "multipleOf": (int, float), "maximum": (int, float),
-    "exclusiveMaximum": bool, "minimum": (int, float), "exclusiveMinimum": bool, "maxLength": int,
-    "minLength": int, "pattern": str, "additionalItems": (bool, dict), "items": (dict, list),
-    "maxItems": int, "minItems": int, "uniqueItems": bool, "maxProperties": int,
-    "minProperties": int, "required": bool, "secret": bool, "additionalProperties": (bool, dict),
-    "properties": dict, "patternProperties": dict, "dependencies": dict, "enum": list,
-    "type": str, "position": (int, float), "immutable": bool, "allOf": list, "anyOf": list,
-    "oneOf": list, "not": dict,
+    "title": str,
+    "description": str,
+    "multipleOf": (int, float),
+    "maximum": (int, float),
+    "exclusiveMaximum": bool,
+    "minimum": (int, float),
+    "exclusiveMinimum": bool,
+    "maxLength": int,
+    "minLength": int,
+    "pattern": str,
+    "additionalItems": (bool, dict),
+    "items": (dict, list),
+    "maxItems": int,
+    "minItems": int,
+    "uniqueItems": bool,
+    "maxProperties": int,
+    "minProperties": int,
+    "required": bool,
+    "secret": bool,
+    "additionalProperties": (bool, dict),
+    "properties": dict,
+    "patternProperties": dict,
+    "dependencies": dict,
+    "enum": list,
+    "type": str,
+    "position": (int, float),
+    "immutable": bool,
+    "allOf": list,
+    "anyOf": list,
+    "oneOf": list,
+    "not": dict,
 }
 _NOT_NEGATIVE = (
-    "maxLength", "minLength", "maxItems", "minItems", "maxProperties", "minProperties", "position",
+    "maxLength",
+    "minLength",
+    "maxItems",
+    "minItems",
+    "maxProperties",
+    "minProperties",
+    "position",
     "multipleOf",
 )
 _HINTS = {

@@ -1,4 +1,5 @@
 """Problems of sensors: the class that the metadata names, and its methods."""
+
 from __future__ import annotations
 
 import ast
@@ -30,8 +31,7 @@ def problems(pack: Pack) -> Iterator[str]:
 def _class_problems(sensor: Sensor, path: Path, tree: ast.Module) -> Iterator[str]:
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     if sensor.class_name not in classes:
-        yield "%s: class_name: %s has no class %s" % (
-            sensor.metadata_file, path, sensor.class_name)
+        yield "%s: class_name: %s has no class %s" % (sensor.metadata_file, path, sensor.class_name)
         return
     base, methods = _shape(classes[sensor.class_name])
     if base not in _OWN:

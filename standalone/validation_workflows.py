@@ -2,6 +2,7 @@
 
 Orquesta is imported at the first workflow, which takes a third of a second.
 """
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -59,7 +60,9 @@ def _inline_problems(path: Path, document: Dict[str, Any]) -> Iterator[str]:
         for transition in transitions if isinstance(transitions, list) else []:
             if isinstance(transition, dict) and isinstance(transition.get("publish"), str):
                 yield "%s.next.publish: write a list of mappings, not %r" % (
-                    place, transition["publish"])
+                    place,
+                    transition["publish"],
+                )
 
 
 def _input_problems(path: Path, document: Dict[str, Any], action: Action) -> Iterator[str]:

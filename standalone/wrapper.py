@@ -5,6 +5,7 @@ Started as `python -u wrapper.py --pack=P --file-path=F --parameters=JSON|--stdi
 returned value becomes status and result, what an exception leaves behind. Imports little, because
 every action pays for it.
 """
+
 from __future__ import annotations
 
 import os
@@ -24,8 +25,9 @@ if __name__ == "__main__":
     # This directory's modules must not shadow what an action imports; the environment's own
     # packages come first, as in production, the stand-ins last, so that a real StackStorm wins.
     sys.path[:] = [p for p in sys.path if os.path.abspath(p or os.getcwd()) != _HERE]
-    sys.path.insert(0, os.path.join(
-        sys.prefix, "lib", "python%d.%d" % sys.version_info[:2], "site-packages"))
+    sys.path.insert(
+        0, os.path.join(sys.prefix, "lib", "python%d.%d" % sys.version_info[:2], "site-packages")
+    )
     sys.path.append(os.path.join(_HERE, "stand_ins"))
 
 import json
@@ -35,8 +37,8 @@ if TYPE_CHECKING:
     # Only annotations name types, and importing typing costs every action four milliseconds.
     import typing as t
 
-_INT_MAX = 2 ** 64 - 1
-_INT_MIN = -2 ** 63
+_INT_MAX = 2**64 - 1
+_INT_MIN = -(2**63)
 _MAX_DEPTH = 254
 
 
@@ -112,10 +114,14 @@ def _plain_object(value: t.Any, depth: int) -> t.Any:
     if isinstance(value, dict):
         return _plain_mapping(value, depth)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _plain_mapping({
-            field.name: getattr(value, field.name)
-            for field in dataclasses.fields(value) if not field.name.startswith("_")
-        }, depth)
+        return _plain_mapping(
+            {
+                field.name: getattr(value, field.name)
+                for field in dataclasses.fields(value)
+                if not field.name.startswith("_")
+            },
+            depth,
+        )
     raise TypeError("Type is not JSON serializable: %s" % type(value).__name__)
 
 
@@ -134,7 +140,8 @@ def outcome_of(returned: t.Any) -> t.Dict[str, t.Any]:
     if status is not None and not isinstance(status, bool):
         raise BadStatus(
             "Status returned from the action run() method must either be True or False, got: %s\n"
-            "Return a list, or a pair that starts with the status: (True, result)" % (status,))
+            "Return a list, or a pair that starts with the status: (True, result)" % (status,)
+        )
     if status is not None:
         try:
             to_json(result)
@@ -187,15 +194,17 @@ def action_class(file_path: str) -> t.Any:
     # Not put into sys.modules, as on StackStorm: what relies on it must fail here too.
     loader.exec_module(module)
     own = [
-        value for _, value in sorted(vars(module).items())
+        value
+        for _, value in sorted(vars(module).items())
         if isinstance(value, type) and value.__module__ == name
     ]
     for candidate in own:
         run = getattr(candidate, "run", None)
         if callable(run) and not getattr(run, "__isabstractmethod__", False):
             return candidate
-        sys.stderr.write('Class "%s" doesn\'t implement required "run" method\n' % (
-            candidate.__name__))
+        sys.stderr.write(
+            'Class "%s" doesn\'t implement required "run" method\n' % (candidate.__name__)
+        )
     raise Exception('Found no classes in plugin file "%s" matching requirements.' % file_path)
 
 
@@ -224,19 +233,34 @@ class ActionService:
     def get_user_info(self) -> t.Any:
         return self.datastore_service.get_user_info()
 
-    def list_values(self, local: bool = True, prefix: t.Optional[str] = None, limit: t.Any = None,
-                    offset: t.Any = None) -> t.Any:
+    def list_values(
+        self,
+        local: bool = True,
+        prefix: t.Optional[str] = None,
+        limit: t.Any = None,
+        offset: t.Any = None,
+    ) -> t.Any:
         return self.datastore_service.list_values(
-            local=local, prefix=prefix, limit=limit, offset=offset)
+            local=local, prefix=prefix, limit=limit, offset=offset
+        )
 
-    def get_value(self, name: str, local: bool = True, scope: str = "system",
-                  decrypt: bool = False) -> t.Any:
+    def get_value(
+        self, name: str, local: bool = True, scope: str = "system", decrypt: bool = False
+    ) -> t.Any:
         return self.datastore_service.get_value(name, local=local, scope=scope, decrypt=decrypt)
 
-    def set_value(self, name: str, value: t.Any, ttl: t.Any = None, local: bool = True,
-                  scope: str = "system", encrypt: bool = False) -> t.Any:
+    def set_value(
+        self,
+        name: str,
+        value: t.Any,
+        ttl: t.Any = None,
+        local: bool = True,
+        scope: str = "system",
+        encrypt: bool = False,
+    ) -> t.Any:
         return self.datastore_service.set_value(
-            name, value, ttl=ttl, local=local, scope=scope, encrypt=encrypt)
+            name, value, ttl=ttl, local=local, scope=scope, encrypt=encrypt
+        )
 
     def delete_value(self, name: str, local: bool = True, scope: str = "system") -> t.Any:
         return self.datastore_service.delete_value(name, local=local, scope=scope)
@@ -266,8 +290,14 @@ def instance_of(cls: t.Any, pack: str, config: t.Dict[str, t.Any], log_level: st
 
 def _arguments(argv: t.Sequence[str]) -> t.Dict[str, t.Any]:
     known = {
-        "--pack", "--file-path", "--parameters", "--stdin-parameters", "--config", "--user",
-        "--parent-args", "--log-level",
+        "--pack",
+        "--file-path",
+        "--parameters",
+        "--stdin-parameters",
+        "--config",
+        "--user",
+        "--parent-args",
+        "--log-level",
     }
     found: t.Dict[str, t.Any] = {}
     rest = list(argv)
@@ -302,7 +332,8 @@ def _parameters_from_stdin() -> t.Dict[str, t.Any]:
     except Exception as error:
         raise ValueError(
             'Failed to parse parameters from stdin. Expected a JSON object with "parameters" '
-            "attribute: %s" % error) from error
+            "attribute: %s" % error
+        ) from error
 
 
 def main(argv: t.Sequence[str]) -> int:
@@ -313,8 +344,11 @@ def main(argv: t.Sequence[str]) -> int:
     if "--stdin-parameters" in arguments:
         parameters.update(_parameters_from_stdin())
     action = instance_of(
-        action_class(arguments["--file-path"]), arguments["--pack"], config,
-        arguments.get("--log-level", DEFAULT_LOG_LEVEL))
+        action_class(arguments["--file-path"]),
+        arguments["--pack"],
+        config,
+        arguments.get("--log-level", DEFAULT_LOG_LEVEL),
+    )
     try:
         outcome = outcome_of(action.run(**parameters))
     except BadStatus as error:

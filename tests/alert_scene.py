@@ -47,41 +47,59 @@ def clock(at=NOW):
 def context(url, at=None, triggers=None, **sections):
     """A context on the store at `url`, with real HTTP and a platform that only listens."""
     at = at or clock()
-    return Context(Config({"database": {"url": url}, **sections}), clock=at, http=HttpClient(),
-                   store=open_store(url, now=at.now), platform=triggers or Triggers())
+    return Context(
+        Config({"database": {"url": url}, **sections}),
+        clock=at,
+        http=HttpClient(),
+        store=open_store(url, now=at.now),
+        platform=triggers or Triggers(),
+    )
 
 
 def real_bodies():
     """The 16 webhook bodies of real Alertmanagers, by version and file name."""
-    return {"%s/%s" % (path.parent.name, path.name): json.loads(path.read_text())
-            for path in sorted(FIXTURES.glob("*/*alerts.json")) if not path.name.startswith("api_")}
+    return {
+        "%s/%s" % (path.parent.name, path.name): json.loads(path.read_text())
+        for path in sorted(FIXTURES.glob("*/*alerts.json"))
+        if not path.name.startswith("api_")
+    }
 
 
-def alert(name="ServiceDown",
-          starts=-60.0,
-          ends=None,
-          severity="critical",
-          annotations=None,
-          **labels):
+def alert(
+    name="ServiceDown", starts=-60.0, ends=None, severity="critical", annotations=None, **labels
+):
     """One alert as the webhook writes it; `starts` and `ends` are seconds from NOW."""
     labels = {"alertname": name, "severity": severity, **labels}
     return {
-        "status": "firing" if ends is None else "resolved", "labels": labels,
+        "status": "firing" if ends is None else "resolved",
+        "labels": labels,
         "annotations": annotations if annotations is not None else {"summary": "%s is bad" % name},
         "startsAt": time_text(NOW + starts),
         "endsAt": "0001-01-01T00:00:00Z" if ends is None else time_text(NOW + ends),
-        "generatorURL": "http://prometheus.example/graph", "fingerprint": fingerprint_of(labels)}
+        "generatorURL": "http://prometheus.example/graph",
+        "fingerprint": fingerprint_of(labels),
+    }
 
 
 def body(*alerts, truncated=0, receiver="selfheal", **more):
     """A webhook body, version 4."""
-    status = "firing" if any(a.get("status") == "firing"
-                             for a in alerts
-                             if isinstance(a, dict)) else "resolved"
+    status = (
+        "firing"
+        if any(a.get("status") == "firing" for a in alerts if isinstance(a, dict))
+        else "resolved"
+    )
     return {
-        "receiver": receiver, "status": status, "alerts": list(alerts), "groupLabels": {},
-        "commonLabels": {}, "commonAnnotations": {}, "externalURL": "http://alertmanager.example",
-        "version": "4", "groupKey": "{}:{}", "truncatedAlerts": truncated, **more
+        "receiver": receiver,
+        "status": status,
+        "alerts": list(alerts),
+        "groupLabels": {},
+        "commonLabels": {},
+        "commonAnnotations": {},
+        "externalURL": "http://alertmanager.example",
+        "version": "4",
+        "groupKey": "{}:{}",
+        "truncatedAlerts": truncated,
+        **more,
     }
 
 
@@ -93,7 +111,8 @@ def signal(*args, at=NOW, confirmed_at=None, group_by=(), **labels):
     if confirmed_at is not None:
         raw["updatedAt"] = time_text(NOW + confirmed_at)
     return parse_alert(
-        raw, Reading(now=at, group_by=tuple(group_by), is_answer=confirmed_at is not None))
+        raw, Reading(now=at, group_by=tuple(group_by), is_answer=confirmed_at is not None)
+    )
 
 
 def incidents(store):
@@ -103,5 +122,7 @@ def incidents(store):
 
 def alert_states(store):
     """{(fingerprint, starts_at): status} of all alerts."""
-    return {(row["fingerprint"], row["starts_at"]): row["status"]
-            for row in store.query("SELECT * FROM alerts")}
+    return {
+        (row["fingerprint"], row["starts_at"]): row["status"]
+        for row in store.query("SELECT * FROM alerts")
+    }

@@ -31,7 +31,9 @@ os.environ["no_proxy"] = os.environ["NO_PROXY"] = "*"
 
 # Shared machines are slow at times: a property is wrong or right, never late.
 settings.register_profile(
-    "selfheal", deadline=None, suppress_health_check=[HealthCheck.too_slow],
+    "selfheal",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
     derandomize=os.environ.get("CI") == "true",
 )
 settings.load_profile("selfheal")

@@ -43,7 +43,8 @@ def get_json(url: str):
 def post_json(url: str, body):
     """POST `body` as JSON; the answer's JSON, or None when it is empty."""
     request = urllib.request.Request(
-        url, data=json.dumps(body).encode("utf-8"), headers={"Content-Type": "application/json"})
+        url, data=json.dumps(body).encode("utf-8"), headers={"Content-Type": "application/json"}
+    )
     with urllib.request.urlopen(request, timeout=10) as answer:
         text = answer.read()
     return json.loads(text) if text.strip() else None
@@ -66,13 +67,16 @@ class _Server:
         """Start the process and wait until it is ready; returns self."""
         self.log = open(str(self.directory / "server.log"), "ab")
         self.process = subprocess.Popen(
-            self.command(), stdout=self.log, stderr=subprocess.STDOUT, cwd=str(self.directory))
+            self.command(), stdout=self.log, stderr=subprocess.STDOUT, cwd=str(self.directory)
+        )
         deadline = time.monotonic() + READY_WITHIN_S
         while not self._is_ready():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
-                raise RuntimeError("%s did not start:\n%s" % (
-                    type(self).__name__, (self.directory / "server.log").read_text()[-2000:]))
+                raise RuntimeError(
+                    "%s did not start:\n%s"
+                    % (type(self).__name__, (self.directory / "server.log").read_text()[-2000:])
+                )
             time.sleep(0.02)
         return self
 
@@ -113,28 +117,36 @@ class Alertmanager(_Server):
     sent).
     """
 
-    def __init__(self,
-                 directory,
-                 webhook_url: str = "",
-                 *,
-                 group_by=("alertname",),
-                 group_wait: str = "100ms",
-                 group_interval: str = "1s",
-                 repeat_interval: str = "1m",
-                 resolve_timeout: str = "1m",
-                 max_alerts: int = 0,
-                 config=None) -> None:
+    def __init__(
+        self,
+        directory,
+        webhook_url: str = "",
+        *,
+        group_by=("alertname",),
+        group_wait: str = "100ms",
+        group_interval: str = "1s",
+        repeat_interval: str = "1m",
+        resolve_timeout: str = "1m",
+        max_alerts: int = 0,
+        config=None,
+    ) -> None:
         super().__init__(directory)
         self.binary = needs.tool("prometheus-alertmanager")
         receiver = {"name": "selfheal"}
         if webhook_url:
             receiver["webhook_configs"] = [
-                {"url": webhook_url, "send_resolved": True, "max_alerts": max_alerts}]
+                {"url": webhook_url, "send_resolved": True, "max_alerts": max_alerts}
+            ]
         # JSON is YAML: no YAML writer is needed.
         self.config = config or {
             "global": {"resolve_timeout": resolve_timeout},
-            "route": {"receiver": "selfheal", "group_by": list(group_by), "group_wait": group_wait,
-                      "group_interval": group_interval, "repeat_interval": repeat_interval},
+            "route": {
+                "receiver": "selfheal",
+                "group_by": list(group_by),
+                "group_wait": group_wait,
+                "group_interval": group_interval,
+                "repeat_interval": repeat_interval,
+            },
             "receivers": [receiver],
         }
 
@@ -142,9 +154,14 @@ class Alertmanager(_Server):
         path = self.directory / "alertmanager.yml"
         path.write_text(json.dumps(self.config))
         return [
-            self.binary, "--config.file=%s" % path, "--storage.path=%s" % (self.directory / "data"),
-            "--web.listen-address=127.0.0.1:%d" % self.port, "--cluster.listen-address=",
-            "--web.external-url=%s" % self.url, "--log.level=warn"]
+            self.binary,
+            "--config.file=%s" % path,
+            "--storage.path=%s" % (self.directory / "data"),
+            "--web.listen-address=127.0.0.1:%d" % self.port,
+            "--cluster.listen-address=",
+            "--web.external-url=%s" % self.url,
+            "--log.level=warn",
+        ]
 
     def post_alerts(self, alerts) -> None:
         """Send alerts as Prometheus does: [{"labels", "annotations", "startsAt", "endsAt",
@@ -160,18 +177,24 @@ class Alertmanager(_Server):
         """Silence alerts whose label `name` is `value`; the silence's id."""
         now = time.time()
         return post_json(
-            self.url + "/api/v2/silences", {
+            self.url + "/api/v2/silences",
+            {
                 "matchers": [{"name": name, "value": value, "isRegex": False, "isEqual": True}],
                 "startsAt": rfc3339(now),
                 "endsAt": rfc3339(now + seconds),
                 "createdBy": "test",
                 "comment": "test",
-            })["silenceID"]
+            },
+        )["silenceID"]
 
     def unsilence(self, silence_id: str) -> None:
         """End a silence."""
-        urllib.request.urlopen(urllib.request.Request(
-            "%s/api/v2/silence/%s" % (self.url, silence_id), method="DELETE"), timeout=10).close()
+        urllib.request.urlopen(
+            urllib.request.Request(
+                "%s/api/v2/silence/%s" % (self.url, silence_id), method="DELETE"
+            ),
+            timeout=10,
+        ).close()
 
 
 class Prometheus(_Server):
@@ -179,30 +202,37 @@ class Prometheus(_Server):
     rule file).
     """
 
-    def __init__(self,
-                 directory,
-                 targets=(),
-                 rules=(),
-                 alertmanager_url: str = "",
-                 *,
-                 interval: str = "1s",
-                 external_labels=None,
-                 job: str = "app") -> None:
+    def __init__(
+        self,
+        directory,
+        targets=(),
+        rules=(),
+        alertmanager_url: str = "",
+        *,
+        interval: str = "1s",
+        external_labels=None,
+        job: str = "app",
+    ) -> None:
         super().__init__(directory)
         self.binary = needs.tool("prometheus")
         rule_file = self.directory / "rules.yml"
         rule_file.write_text(json.dumps({"groups": [{"name": "test", "rules": list(rules)}]}))
         self.config = {
             "global": {
-                "scrape_interval": interval, "evaluation_interval": interval,
-                "scrape_timeout": interval, "external_labels": dict(external_labels or {})
+                "scrape_interval": interval,
+                "evaluation_interval": interval,
+                "scrape_timeout": interval,
+                "external_labels": dict(external_labels or {}),
             },
             "rule_files": [str(rule_file)],
             "scrape_configs": [{"job_name": job, "static_configs": [{"targets": list(targets)}]}],
         }
         if alertmanager_url:
-            self.config["alerting"] = {"alertmanagers": [
-                {"static_configs": [{"targets": [alertmanager_url.split("://", 1)[1]]}]}]}
+            self.config["alerting"] = {
+                "alertmanagers": [
+                    {"static_configs": [{"targets": [alertmanager_url.split("://", 1)[1]]}]}
+                ]
+            }
 
     def command(self):
         path = self.directory / "prometheus.yml"
@@ -211,8 +241,9 @@ class Prometheus(_Server):
             self.binary,
             "--config.file=%s" % path,
             "--storage.tsdb.path=%s" % (self.directory / "data"),
-            "--web.listen-address=127.0.0.1:%d" % self.port, "--rules.alert.resend-delay=1s",
-            "--log.level=warn"
+            "--web.listen-address=127.0.0.1:%d" % self.port,
+            "--rules.alert.resend-delay=1s",
+            "--log.level=warn",
         ]
 
     def query(self, expression: str):

@@ -4,6 +4,7 @@ Promises one rule for all tests: on a user's machine a missing need skips the te
 with `CI=true` it fails, so that nothing is silently left untested there. Under StackStorm's own
 test runner, whose machines bring no servers, it is a skip all the same.
 """
+
 from __future__ import annotations
 
 import importlib
@@ -54,7 +55,7 @@ def module(name: str) -> ModuleType:
 
 def python(*version: int) -> None:
     """At least this version of Python; a lower one skips in CI as well, since it was chosen."""
-    if sys.version_info[:len(version)] < version:
+    if sys.version_info[: len(version)] < version:
         pytest.skip("needs Python %s" % ".".join(str(part) for part in version))
 
 

@@ -1,4 +1,5 @@
 """The pack itself has none of the problems that StackStorm or the Exchange would refuse."""
+
 from pathlib import Path
 
 from standalone.validation import problems_of

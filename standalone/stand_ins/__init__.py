@@ -3,6 +3,7 @@
 Appended last on sys.path, so that where StackStorm is installed its own classes win. They promise
 the behaviour the pack relies on and nothing more.
 """
+
 from __future__ import annotations
 
 import os

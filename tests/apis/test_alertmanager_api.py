@@ -19,13 +19,19 @@ AWKWARD = 'C:\\new "quoted" = {x,y} ~ ü'
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     with Alertmanager(tmp_path_factory.mktemp("alertmanager")) as running:
-        running.post_alerts([{"labels": {"alertname": "A", "path": AWKWARD}},
-                             {"labels": {"alertname": "A",
-                                         "path": "other"}}, {"labels": {"alertname": "Muted"}}])
+        running.post_alerts(
+            [
+                {"labels": {"alertname": "A", "path": AWKWARD}},
+                {"labels": {"alertname": "A", "path": "other"}},
+                {"labels": {"alertname": "Muted"}},
+            ]
+        )
         running.silence("alertname", "Muted")
         deadline = time.monotonic() + 10
-        while not any(a["status"]["state"] == "suppressed"
-                      for a in running.alerts()) and time.monotonic() < deadline:
+        while (
+            not any(a["status"]["state"] == "suppressed" for a in running.alerts()) and
+            time.monotonic() < deadline
+        ):
             time.sleep(0.02)
         yield running
 
@@ -35,10 +41,15 @@ def names(alerts):
 
 
 def test_silenced_alerts_fire_too_unless_left_out(server):
-    assert names(alertmanager.active_alerts(HttpClient(),
-                                            {"url": server.url})) == ["A", "A", "Muted"]
-    assert names(alertmanager.active_alerts(HttpClient(), {"url": server.url},
-                                            muted=False)) == ["A", "A"]
+    assert names(alertmanager.active_alerts(HttpClient(), {"url": server.url})) == [
+        "A",
+        "A",
+        "Muted",
+    ]
+    assert names(alertmanager.active_alerts(HttpClient(), {"url": server.url}, muted=False)) == [
+        "A",
+        "A",
+    ]
 
 
 def test_labels_narrow_the_answer_whatever_they_hold(server):
@@ -54,8 +65,9 @@ def test_alert_is_active_until_it_ends(server):
     fingerprint = alertmanager.active_alerts(http, target, labels)[0]["fingerprint"]
     assert alertmanager.alert_is_active(http, target, labels)
     assert alertmanager.alert_is_active(http, target, fingerprint=fingerprint)
-    assert not alertmanager.alert_is_active(http, target,
-                                            {"alertname": "Short"})  # not its whole label set
+    assert not alertmanager.alert_is_active(
+        http, target, {"alertname": "Short"}
+    )  # not its whole label set
     server.post_alerts([{"labels": labels, "endsAt": rfc3339(time.time() - 1)}])
     assert not alertmanager.alert_is_active(http, target, labels)
 
@@ -73,15 +85,22 @@ def test_uptime_grows_and_starts_anew(server):
     now = time.time()
     uptime = alertmanager.uptime_s(HttpClient(), {"url": server.url}, now)
     assert -2 < uptime < 600
-    assert alertmanager.uptime_s(HttpClient(), {"url": server.url},
-                                 now + 100) == pytest.approx(uptime + 100)
+    assert alertmanager.uptime_s(HttpClient(), {"url": server.url}, now + 100) == pytest.approx(
+        uptime + 100
+    )
 
 
-@pytest.mark.parametrize("target, header",
-                         [({"token": "t0k"}, "Bearer t0k"),
-                          ({"username": "u", "password": "pä:s"
-                            }, "Basic " + base64.b64encode("u:pä:s".encode()).decode()),
-                          ({}, None)])
+@pytest.mark.parametrize(
+    "target, header",
+    [
+        ({"token": "t0k"}, "Bearer t0k"),
+        (
+            {"username": "u", "password": "pä:s"},
+            "Basic " + base64.b64encode("u:pä:s".encode()).decode(),
+        ),
+        ({}, None),
+    ],
+)
 def test_credentials_are_sent_as_configured(target, header):
     with scene.Receiver((200, {}, b"[]")) as receiver:
         alertmanager.active_alerts(HttpClient(), {"url": receiver.url + "/am/", **target})

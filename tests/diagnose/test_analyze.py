@@ -132,6 +132,6 @@ def test_an_alert_gone_at_its_source_is_believed_unless_the_source_has_just_star
         site.answers = answers
         ctx.config.values["alertmanager"] = {"url": site.url}
         assert (
-            analysis_of(ctx, scenes.add_incident(ctx.store, source="alertmanager")).is_gone is
-            is_gone
+            analysis_of(ctx, scenes.add_incident(ctx.store, source="alertmanager")).is_gone
+            is is_gone
         )

@@ -77,15 +77,17 @@ def test_refiring_alert_attaches_to_the_open_incident_and_replaces_its_older_sta
     assert done.attached == [only(store)["id"]]
     assert sorted(alert_states(store).values()) == ["firing", "superseded"]
     assert only(store)["alert_count"] == 1 and "alert_resolved" not in kinds(
-        store,
-        only(store)["id"])
+        store, only(store)["id"]
+    )
 
 
 def test_older_start_that_comes_late_does_not_fire(store):
     bring(store, signal(starts=-10.0))
     bring(store, signal(starts=-60.0))
-    assert [alert_states(store)[key]
-            for key in sorted(alert_states(store))] == ["superseded", "firing"]
+    assert [alert_states(store)[key] for key in sorted(alert_states(store))] == [
+        "superseded",
+        "firing",
+    ]
 
 
 def test_last_end_clears_the_incident_and_leaves_closing_to_others(store, clock):
@@ -94,9 +96,11 @@ def test_last_end_clears_the_incident_and_leaves_closing_to_others(store, clock)
     clock.at += 5
     done = bring(store, signal(pod="web-2", namespace="p", ends=-5.0))
     incident = only(store)
-    assert done.cleared == [
-        incident["id"]
-    ] and incident["cleared_at"] == clock.at and incident["status"] == "open"
+    assert (
+        done.cleared == [incident["id"]] and
+        incident["cleared_at"] == clock.at and
+        incident["status"] == "open"
+    )
     messages = [
         e["message"]
         for e in timeline.entries(store, incident["id"])
@@ -127,8 +131,11 @@ def test_neighbour_of_a_tombstone_opens_the_recorded_incident_and_that_is_no_ret
     bring(store, signal(pod="web-1", namespace="p", ends=-5.0))
     done = bring(store, signal(pod="web-2", namespace="p"))
     assert done.opened == [only(store)["id"]] and done.reopened == []
-    assert (only(store)["status"], only(store)["reopened"], only(store)["alert_count"]) == ("open",
-                                                                                            0, 2)
+    assert (only(store)["status"], only(store)["reopened"], only(store)["alert_count"]) == (
+        "open",
+        0,
+        2,
+    )
 
 
 def test_end_covers_the_earlier_starts_of_its_alert(store):
@@ -146,14 +153,23 @@ def test_cause_back_within_the_window_reopens_its_incident(store, clock):
     bring(store, signal(starts=-60.0, ends=-50.0))
     registry.resolve(store, incident_id, "remediated", "closed")
     clock.at += 29 * 60
-    done = bring(store, signal(starts=-40.0, severity="warning"),
-                 signal(starts=-40.0, severity="info"))
+    done = bring(
+        store, signal(starts=-40.0, severity="warning"), signal(starts=-40.0, severity="info")
+    )
     incident = only(store)
     assert done.reopened == [incident_id] and done.opened == []
-    assert (incident["status"], incident["reopened"], incident["severity"]) == ("open", 1,
-                                                                                "warning")
-    assert incident["dispatched_at"] is incident["cleared_at"] is incident[
-        "resolved_at"] is incident["resolution"] is None
+    assert (incident["status"], incident["reopened"], incident["severity"]) == (
+        "open",
+        1,
+        "warning",
+    )
+    assert (
+        incident["dispatched_at"]
+        is incident["cleared_at"]
+        is incident["resolved_at"]
+        is incident["resolution"]
+        is None
+    )
     assert kinds(store, incident_id)[-1] == "reopened"
 
 
@@ -167,8 +183,9 @@ def test_cause_back_after_the_window_is_a_new_incident(store, clock):
 
 
 def test_reopened_incident_is_for_real_even_if_it_was_a_dry_run(store, clock):
-    incident_id = bring(store, signal(starts=-60.0), response_level="manual",
-                        dry_run=True).opened[0]
+    incident_id = bring(store, signal(starts=-60.0), response_level="manual", dry_run=True).opened[
+        0
+    ]
     bring(store, signal(starts=-60.0, ends=-50.0))
     registry.resolve(store, incident_id, "self_resolved", "closed")
     bring(store, signal(starts=-40.0))
@@ -182,8 +199,11 @@ def test_real_alert_ends_the_dry_run_of_an_open_incident(store):
     bring(store, raw)
     assert only(store)["status"] == "observed"
     bring(store, signal(starts=-10.0))
-    assert (only(store)["dry_run"], only(store)["status"],
-            only(store)["dispatched_at"]) == (0, "open", None)
+    assert (only(store)["dry_run"], only(store)["status"], only(store)["dispatched_at"]) == (
+        0,
+        "open",
+        None,
+    )
 
 
 def test_severity_rises_to_the_worst_and_never_falls_while_open(store):
@@ -200,15 +220,19 @@ def test_incident_in_any_open_state_attracts_and_keeps_its_state(store, status):
     registry.move(store, incident_id, status)
     done = bring(store, signal(pod="web-2", namespace="p"))
     assert done.attached == [incident_id] and only(store)["status"] == status
-    done = bring(store, signal(pod="web-1", namespace="p", ends=-1.0),
-                 signal(pod="web-2", namespace="p", ends=-1.0))
+    done = bring(
+        store,
+        signal(pod="web-1", namespace="p", ends=-1.0),
+        signal(pod="web-2", namespace="p", ends=-1.0),
+    )
     assert done.cleared == [incident_id] and only(store)["status"] == status
 
 
 def test_message_on_its_way_while_the_incident_was_closed_does_not_reopen_it(store, clock):
     incident_id = bring(store, signal()).opened[0]
-    registry.resolve(store, incident_id, "remediated",
-                     "verified by the API; the end has not come yet")
+    registry.resolve(
+        store, incident_id, "remediated", "verified by the API; the end has not come yet"
+    )
     clock.at += attach.LATE_MESSAGE_S - 1
     bring(store, signal())
     assert only(store)["status"] == "resolved"
@@ -219,8 +243,10 @@ def test_alert_that_goes_on_firing_reopens_what_was_closed_too_early(store, cloc
     registry.resolve(store, incident_id, "remediated", "closed")
     clock.at += attach.LATE_MESSAGE_S
     assert bring(store, signal()).reopened == [incident_id]
-    assert timeline.entries(store,
-                            incident_id)[-1]["message"] == "the cause is back: reopened by 1 alert"
+    assert (
+        timeline.entries(store, incident_id)[-1]["message"] ==
+        "the cause is back: reopened by 1 alert"
+    )
 
 
 def test_incident_closed_by_hand_is_left_alone_for_the_whole_window(store, clock):
@@ -262,10 +288,10 @@ def test_empty_batch_touches_nothing(store):
 
 
 def test_senders_at_the_same_time_end_in_one_incident(url, clock):
-    batches = [[
-        signal("A", namespace="p", pod="web-%d" % (n % 5)),
-        signal("B", instance=str(n % 3))
-    ] for n in range(12)]
+    batches = [
+        [signal("A", namespace="p", pod="web-%d" % (n % 5)), signal("B", instance=str(n % 3))]
+        for n in range(12)
+    ]
     errors = []
 
     def send(batch):
@@ -285,4 +311,8 @@ def test_senders_at_the_same_time_end_in_one_incident(url, clock):
     store = open_store(url, now=clock.now)
     assert errors == []
     assert sorted((row["alert_type"], row["alert_count"]) for row in incidents(store)) == [
-        ("A", 5), ("B", 1), ("B", 1), ("B", 1)]
+        ("A", 5),
+        ("B", 1),
+        ("B", 1),
+        ("B", 1),
+    ]

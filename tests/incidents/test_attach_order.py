@@ -29,11 +29,19 @@ def outcome(store):
     for row in incidents(store):
         alerts = store.query(
             "SELECT fingerprint, starts_at, status, ends_at FROM alerts WHERE incident_id = ? "
-            "ORDER BY fingerprint, starts_at", (row["id"],))
+            "ORDER BY fingerprint, starts_at",
+            (row["id"],),
+        )
         is_over = row["status"] == "resolved" or row["cleared_at"] is not None
         found.setdefault(row["group_key"], []).append(
-            (row["severity"], row["alert_count"], row["reopened"], is_over,
-             [tuple(alert.values()) for alert in alerts]))
+            (
+                row["severity"],
+                row["alert_count"],
+                row["reopened"],
+                is_over,
+                [tuple(alert.values()) for alert in alerts],
+            )
+        )
     return found
 
 
@@ -56,8 +64,9 @@ def check_real_bodies(url, order):
 
 
 twice = st.permutations(list(range(len(REAL))) * 2)
-once_per_test = settings(suppress_health_check=[HealthCheck.function_scoped_fixture],
-                         max_examples=60)
+once_per_test = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60
+)
 
 
 @once_per_test
@@ -83,12 +92,11 @@ FACTS = [
     [signal("A", starts=-100.0, ends=-80.0, namespace="p", pod="web-1")],
     [signal("A", starts=-70.0, namespace="p", pod="web-1", severity="critical")],
     [signal("A", starts=-70.0, ends=-60.0, namespace="p", pod="web-1")],
-    [signal("A", starts=-90.0, namespace="p", pod="web-2"),
-     signal("B", starts=-5.0, instance="i")],
+    [signal("A", starts=-90.0, namespace="p", pod="web-2"), signal("B", starts=-5.0, instance="i")],
     [signal("A", starts=-90.0, ends=-10.0, namespace="p", pod="web-2")],
     [
         signal("B", starts=-5.0, ends=-1.0, instance="i"),
-        signal("A", starts=-90.0, namespace="p", pod="web-2")
+        signal("A", starts=-90.0, namespace="p", pod="web-2"),
     ],
 ]
 

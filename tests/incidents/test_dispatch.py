@@ -42,14 +42,29 @@ def open_incidents(ctx, *severities):
 
 
 def test_trigger_carries_ids_and_enums_only(ctx, triggers):
-    incident_id, = open_incidents(ctx, "critical")
+    (incident_id,) = open_incidents(ctx, "critical")
     result = dispatch(ctx)
     assert result == {
-        "dispatched": [incident_id], "closing": [], "waiting": 0, "storm": False, "error": ""
+        "dispatched": [incident_id],
+        "closing": [],
+        "waiting": 0,
+        "storm": False,
+        "error": "",
     }
-    assert triggers.sent == [("selfheal.alert", {
-        "incident_id": incident_id, "severity": "critical", "alert_type": "A", "status": "firing",
-        "source": "alertmanager", "alert_count": 1, "response_level": "auto"})]
+    assert triggers.sent == [
+        (
+            "selfheal.alert",
+            {
+                "incident_id": incident_id,
+                "severity": "critical",
+                "alert_type": "A",
+                "status": "firing",
+                "source": "alertmanager",
+                "alert_count": 1,
+                "response_level": "auto",
+            },
+        )
+    ]
     assert incidents(ctx.store)[0]["dispatched_at"] == ctx.clock.now()
 
 
@@ -59,7 +74,8 @@ def test_most_severe_go_first_and_the_rest_waits_and_one_storm_is_told(ctx, trig
     assert triggers.ids("selfheal.alert") == [ids[2], ids[3], ids[1]]
     assert result["waiting"] == 2 and result["storm"]
     assert triggers.of("selfheal.alert_storm") == [
-        {"count": 5, "dispatched": 3, "waiting": 2, "worst_severity": "warning"}]
+        {"count": 5, "dispatched": 3, "waiting": 2, "worst_severity": "warning"}
+    ]
     assert dispatch(ctx)["dispatched"] == [] and len(triggers.of("selfheal.alert_storm")) == 1
 
 
@@ -85,7 +101,7 @@ def test_storm_is_told_again_only_after_a_calm(ctx, triggers):
 
 
 def test_response_that_never_began_is_asked_for_again_after_two_minutes(ctx, clock, triggers):
-    incident_id, = open_incidents(ctx, "critical")
+    (incident_id,) = open_incidents(ctx, "critical")
     dispatch(ctx)
     clock.at += dispatching.CLAIM_WITHIN_S - 1
     assert dispatch(ctx)["dispatched"] == []
@@ -108,13 +124,17 @@ def test_trigger_that_did_not_get_out_is_sent_by_the_next_call(ctx, triggers):
 
 
 def test_cleared_incident_is_told_once_at_once_and_again_until_it_is_closed(ctx, clock, triggers):
-    incident_id, = open_incidents(ctx, "critical")
+    (incident_id,) = open_incidents(ctx, "critical")
     done = attach(ctx.store, [signal("A", instance="i0", severity="critical", ends=-1.0)])
     assert done.cleared == [incident_id]
     result = dispatch(ctx, cleared=done.cleared)
     assert result["closing"] == [incident_id] and result["dispatched"] == []
-    assert triggers.sent == [("selfheal.incident_resolved", {
-        "incident_id": incident_id, "severity": "critical", "source": "alertmanager"})]
+    assert triggers.sent == [
+        (
+            "selfheal.incident_resolved",
+            {"incident_id": incident_id, "severity": "critical", "source": "alertmanager"},
+        )
+    ]
     assert dispatch(ctx, cleared=[])["closing"] == dispatch(ctx)["closing"] == []
     clock.at += dispatching.CLOSE_WITHIN_S
     assert dispatch(ctx)["closing"] == [incident_id]
@@ -123,7 +143,7 @@ def test_cleared_incident_is_told_once_at_once_and_again_until_it_is_closed(ctx,
 
 
 def test_handed_over_incident_is_closed_too_when_its_alerts_end(ctx):
-    incident_id, = open_incidents(ctx, "critical")
+    (incident_id,) = open_incidents(ctx, "critical")
     registry.hand_over(ctx.store, incident_id, model.ESCALATED, "people look")
     done = attach(ctx.store, [signal("A", instance="i0", severity="critical", ends=-1.0)])
     assert dispatch(ctx, cleared=done.cleared)["closing"] == [incident_id]
@@ -138,10 +158,17 @@ def test_forced_incident_passes_the_limit_but_not_a_living_response(ctx, trigger
     assert dispatch(ctx, force=[ids[4]])["dispatched"] == []
 
 
-@pytest.mark.parametrize("status, expected", [(model.ESCALATED, True), (model.TICKETED, True),
-                                              (model.OBSERVED, True), (model.RESOLVED, False)])
+@pytest.mark.parametrize(
+    "status, expected",
+    [
+        (model.ESCALATED, True),
+        (model.TICKETED, True),
+        (model.OBSERVED, True),
+        (model.RESOLVED, False),
+    ],
+)
 def test_forced_incident_may_be_handed_over_but_not_closed(ctx, status, expected):
-    incident_id, = open_incidents(ctx, "critical")
+    (incident_id,) = open_incidents(ctx, "critical")
     registry.move(ctx.store, incident_id, status, resolved_at=ctx.clock.now())
     assert bool(dispatch(ctx, force=[incident_id])["dispatched"]) is expected
 
@@ -153,7 +180,8 @@ def test_limit_of_zero_starts_nothing_and_says_that_it_waits(url, clock, trigger
 
 
 def test_processes_at_the_same_time_start_each_response_once_and_keep_the_limit(
-        url, clock, triggers):
+    url, clock, triggers
+):
     ids = open_incidents(alert_scene.context(url, clock), *["critical"] * 8)
     contexts = [
         alert_scene.context(url, clock, triggers, safety={"max_responses_per_batch": 5})
@@ -183,8 +211,13 @@ dispatch(alert_scene.context(sys.argv[1], triggers=Dying()))
 
 def test_process_killed_while_it_injects_loses_nothing(url, ctx, clock, triggers):
     ids = open_incidents(ctx, "critical", "warning")
-    killed = subprocess.run([sys.executable, "-c", KILLED, url, *sys.path], check=False, timeout=60,
-                            cwd=os.getcwd(), stderr=subprocess.PIPE)
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, url, *sys.path],
+        check=False,
+        timeout=60,
+        cwd=os.getcwd(),
+        stderr=subprocess.PIPE,
+    )
     assert killed.returncode == 9, killed.stderr.decode()
     assert dispatch(ctx)["dispatched"] == []  # both are marked; the marks lapse
     clock.at += dispatching.CLAIM_WITHIN_S

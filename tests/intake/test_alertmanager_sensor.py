@@ -59,9 +59,11 @@ def api(*alerts):
     """A server that answers both questions of a look with one content: no list has an uptime, no
     status alerts.
     """
+
     def answer(request):
-        content = {"uptime": "2020-01-01T00:00:00.000Z"
-                   } if "status" in request["path"] else list(alerts)
+        content = (
+            {"uptime": "2020-01-01T00:00:00.000Z"} if "status" in request["path"] else list(alerts)
+        )
         server.answers = [(200, {}, json.dumps(content).encode("utf-8"))]
 
     server = scene.Receiver((200, {}, b""))
@@ -71,13 +73,19 @@ def api(*alerts):
 
 def state(url):
     row = open_store(url).one(
-        "SELECT * FROM system_status WHERE component = 'alertmanager_sensor:default'")
+        "SELECT * FROM system_status WHERE component = 'alertmanager_sensor:default'"
+    )
     return row and (row["status"], load(row["detail"]))
 
 
 def test_off_until_a_url_is_set_and_touches_nothing(service, url, tmp_path):
-    for config in (None, {}, {"alertmanager": {}}, {"alertmanager": None},
-                   {"alertmanager": {"timeout_s": 5}}):
+    for config in (
+        None,
+        {},
+        {"alertmanager": {}},
+        {"alertmanager": None},
+        {"alertmanager": {"timeout_s": 5}},
+    ):
         made = AlertmanagerSensor(service, config=config)
         made.setup()
         made.poll()
@@ -91,7 +99,7 @@ def test_alert_of_a_real_alertmanager_reaches_the_sensor_service(service, url, t
         sensor(service, url, url=server.url).poll()
     incident = incidents(open_store(url))[0]
     assert incident["alert_type"] == "{{ evil }}"
-    (trigger, payload), = service.dispatched
+    ((trigger, payload),) = service.dispatched
     assert trigger == "selfheal.alert" and payload["incident_id"] == incident["id"]
     assert "{{" not in json.dumps(payload)
     assert state(url)[0] == "ok"
@@ -142,34 +150,44 @@ def test_sensor_service_that_is_down_loses_no_incident(service, url):
     assert [trigger for trigger, _ in service.dispatched] == ["selfheal.alert"]
 
 
-@pytest.mark.parametrize("alertmanager",
-                         [5, "http://x", ["a"], {"url": "ftp://x"}, {"url": "http://"}, {"url": 5}])
+@pytest.mark.parametrize(
+    "alertmanager", [5, "http://x", ["a"], {"url": "ftp://x"}, {"url": "http://"}, {"url": 5}]
+)
 def test_unusable_configuration_ends_nothing(service, url, alertmanager):
-    made = AlertmanagerSensor(service,
-                              config={"database": {"url": url}, "alertmanager": alertmanager})
+    made = AlertmanagerSensor(
+        service, config={"database": {"url": url}, "alertmanager": alertmanager}
+    )
     made.setup()
     made.poll()
     made.cleanup()
 
 
 def test_loads_with_the_path_that_stackstorm_gives_a_sensor():
-    script = ("import sys; sys.path[:0] = [%r]; sys.path.append(%r); import alertmanager_sensor; "
-              "import selfheal.intake.reconcile" %
-              (str(ROOT / "sensors"), str(ROOT / "standalone" / "stand_ins")))
+    script = (
+        "import sys; sys.path[:0] = [%r]; sys.path.append(%r); import alertmanager_sensor; "
+        "import selfheal.intake.reconcile"
+        % (str(ROOT / "sensors"), str(ROOT / "standalone" / "stand_ins"))
+    )
     subprocess.run([sys.executable, "-c", script], check=True, cwd="/", timeout=60)
 
 
 def test_its_yaml_is_what_stackstorm_takes():
     described = yaml.safe_load((ROOT / "sensors" / "alertmanager_sensor.yaml").read_text())
-    assert described["class_name"] == AlertmanagerSensor.__name__ and described[
-        "entry_point"] == "alertmanager_sensor.py"
+    assert (
+        described["class_name"] == AlertmanagerSensor.__name__ and
+        described["entry_point"] == "alertmanager_sensor.py"
+    )
     assert isinstance(described["poll_interval"], int) and described["trigger_types"] == []
 
 
 def _listed(name):
     raw = alert(name)
     return {
-        "labels": raw["labels"], "annotations": {}, "startsAt": raw["startsAt"],
-        "updatedAt": raw["startsAt"], "fingerprint": raw["fingerprint"],
-        "receivers": [{"name": "selfheal"}], "status": {"state": "active"}
+        "labels": raw["labels"],
+        "annotations": {},
+        "startsAt": raw["startsAt"],
+        "updatedAt": raw["startsAt"],
+        "fingerprint": raw["fingerprint"],
+        "receivers": [{"name": "selfheal"}],
+        "status": {"state": "active"},
     }

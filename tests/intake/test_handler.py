@@ -6,7 +6,7 @@ import pytest
 
 from selfheal import door
 from selfheal.incidents import model, registry
-from selfheal.store import load, open_store
+from selfheal.store import load
 from tests import alert_scene, stores
 from tests.alert_scene import alert, body, incidents
 
@@ -18,36 +18,33 @@ def url(tmp_path):
     return stores.sqlite_url(tmp_path)
 
 
-@pytest.fixture
-def triggers():
-    return alert_scene.Triggers()
-
-
-@pytest.fixture
-def store(url):
-    return open_store(url, now=alert_scene.clock().now)
-
-
 def handle(url, triggers, alert_data, **more):
     ctx = alert_scene.context(url, triggers=triggers)
     return door.call(HANDLER, {"alert_data": alert_data, **more}, context=ctx)
 
 
-@pytest.mark.parametrize("alert_data", [
-    body(alert("DiskFull", instance="db-1")),
-    alert("DiskFull", instance="db-1"),
-    {"labels": {"alertname": "DiskFull", "severity": "critical", "instance": "db-1"}},
-    {"alertname": "DiskFull", "severity": "critical", "instance": "db-1", "summary": "full"},
-    {"alert_name": "DiskFull", "severity": "page", "instance": "db-1"},
-    [alert("DiskFull", instance="db-1")],
-])
+@pytest.mark.parametrize(
+    "alert_data",
+    [
+        body(alert("DiskFull", instance="db-1")),
+        alert("DiskFull", instance="db-1"),
+        {"labels": {"alertname": "DiskFull", "severity": "critical", "instance": "db-1"}},
+        {"alertname": "DiskFull", "severity": "critical", "instance": "db-1", "summary": "full"},
+        {"alert_name": "DiskFull", "severity": "page", "instance": "db-1"},
+        [alert("DiskFull", instance="db-1")],
+    ],
+)
 def test_every_form_of_an_alert_opens_its_incident_and_starts_a_response(
-        url, triggers, store, alert_data):
+    url, triggers, store, alert_data
+):
     ok, result = handle(url, triggers, alert_data)
     assert ok, result
     incident = incidents(store)[0]
-    assert (incident["alert_type"], incident["instance"],
-            incident["severity"]) == ("DiskFull", "db-1", "critical")
+    assert (incident["alert_type"], incident["instance"], incident["severity"]) == (
+        "DiskFull",
+        "db-1",
+        "critical",
+    )
     assert (result["incident_id"], result["status"]) == (incident["id"], "open")
     assert triggers.ids("selfheal.alert") == [incident["id"]]
 
@@ -81,25 +78,48 @@ def test_incident_that_is_open_gets_its_response_now_unless_one_lives(url, trigg
 def test_ended_alert_closes_and_starts_nothing(url, triggers, store):
     incident_id = handle(url, triggers, body(alert("A")))[1]["incident_id"]
     handle(url, triggers, body(alert("A", ends=-1.0)))
-    assert triggers.ids("selfheal.alert") == triggers.ids("selfheal.incident_resolved") == [
-        incident_id
-    ]
+    assert (
+        triggers.ids("selfheal.alert") ==
+        triggers.ids("selfheal.incident_resolved") ==
+        [incident_id]
+    )
 
 
 def test_plain_values_are_parted_into_labels_and_annotations(url, triggers, store):
-    handle(url, triggers, {
-        "name": "A", "team": "x", "port": 80, "description": "d", "startsAt": "2026-11-21T21:00:00Z"
-    })
+    handle(
+        url,
+        triggers,
+        {
+            "name": "A",
+            "team": "x",
+            "port": 80,
+            "description": "d",
+            "startsAt": "2026-11-21T21:00:00Z",
+        },
+    )
     row = store.one("SELECT * FROM alerts")
     assert load(row["labels"]) == {"alertname": "A", "team": "x", "port": "80"}
-    assert load(row["annotations"]) == {"description": "d"
-                                        } and row["starts_at"] == "2026-11-21T21:00:00.000Z"
+    assert (
+        load(row["annotations"]) == {"description": "d"} and
+        row["starts_at"] == "2026-11-21T21:00:00.000Z"
+    )
 
 
-@pytest.mark.parametrize("alert_data", [
-    None, 5, "x", {}, {"severity": "critical"}, {"labels": {}}, {"alerts": []}, {"alerts": [5]},
-    {"labels": 5, "x": 1}, []
-])
+@pytest.mark.parametrize(
+    "alert_data",
+    [
+        None,
+        5,
+        "x",
+        {},
+        {"severity": "critical"},
+        {"labels": {}},
+        {"alerts": []},
+        {"alerts": [5]},
+        {"labels": 5, "x": 1},
+        [],
+    ],
+)
 def test_what_names_no_alert_is_refused_with_the_forms_that_work(url, triggers, store, alert_data):
     ok, result = handle(url, triggers, alert_data)
     assert not ok and result["error_type"] == "InvalidInput" and "alert" in result["error"]

@@ -34,8 +34,11 @@ class Api:
         if self.failure:
             self.server.answers = [self.failure]
             return
-        content = {"uptime": time_text(alert_scene.NOW + self.started)
-                   } if "status" in request["path"] else self.alerts
+        content = (
+            {"uptime": time_text(alert_scene.NOW + self.started)}
+            if "status" in request["path"]
+            else self.alerts
+        )
         self.server.answers = [(200, {}, json.dumps(content).encode("utf-8"))]
 
 
@@ -43,11 +46,15 @@ def there(name="ServiceDown", updated=-1.0, state="active", receiver="selfheal",
     """An alert as the API lists it."""
     raw = alert(name, **more)
     return {
-        "labels": raw["labels"], "annotations": raw["annotations"], "startsAt": raw["startsAt"],
+        "labels": raw["labels"],
+        "annotations": raw["annotations"],
+        "startsAt": raw["startsAt"],
         "endsAt": time_text(alert_scene.NOW + 300),
-        "updatedAt": time_text(alert_scene.NOW + updated), "fingerprint": raw["fingerprint"],
-        "generatorURL": "", "receivers": [{"name": receiver}],
-        "status": {"state": state, "silencedBy": [], "inhibitedBy": []}
+        "updatedAt": time_text(alert_scene.NOW + updated),
+        "fingerprint": raw["fingerprint"],
+        "generatorURL": "",
+        "receivers": [{"name": receiver}],
+        "status": {"state": state, "silencedBy": [], "inhibitedBy": []},
     }
 
 
@@ -129,16 +136,21 @@ def test_alertmanager_that_has_just_started_resolves_nothing_but_opens(ctx, api)
     assert look(ctx, api)["settled"] and look(ctx, api, after=60)["resolved"] == 1
 
 
-@pytest.mark.parametrize("failure, error", [((500, {}, b"x"), ExternalError),
-                                            ((503, {}, b""), ExternalError),
-                                            ((200, {}, b"<html>"), ExternalError),
-                                            ((200, {}, b"{}"), ExternalError),
-                                            ((200, {}, b"null"), ExternalError),
-                                            ((200, {}, b"[5]"), ExternalError),
-                                            ((401, {}, b""), ConfigError),
-                                            ((403, {}, b""), ConfigError),
-                                            ((404, {}, b""), ConfigError),
-                                            ((302, {"Location": "/login"}, b""), ConfigError)])
+@pytest.mark.parametrize(
+    "failure, error",
+    [
+        ((500, {}, b"x"), ExternalError),
+        ((503, {}, b""), ExternalError),
+        ((200, {}, b"<html>"), ExternalError),
+        ((200, {}, b"{}"), ExternalError),
+        ((200, {}, b"null"), ExternalError),
+        ((200, {}, b"[5]"), ExternalError),
+        ((401, {}, b""), ConfigError),
+        ((403, {}, b""), ConfigError),
+        ((404, {}, b""), ConfigError),
+        ((302, {"Location": "/login"}, b""), ConfigError),
+    ],
+)
 def test_failing_api_resolves_nothing_and_says_what_it_answered(ctx, api, failure, error):
     attach(ctx.store, [signal("A")])
     look(ctx, api, after=60)
@@ -220,11 +232,18 @@ def test_names_of_targets_follow_the_configurations_choice():
     from selfheal.config import Config
 
     two = Config({"alertmanager": {"eu": {"url": "http://a"}, "us": {"url": "http://b"}}})
-    assert [target_name_for(two, cluster)
-            for cluster in ("eu", "us", "asia", None)] == ["eu", "us", None, None]
+    assert [target_name_for(two, cluster) for cluster in ("eu", "us", "asia", None)] == [
+        "eu",
+        "us",
+        None,
+        None,
+    ]
     flat = Config({"alertmanager": {"url": "http://a", "us": {"url": "http://b"}}})
-    assert [target_name_for(flat, cluster)
-            for cluster in ("eu", "us", None)] == ["default", "us", "default"]
+    assert [target_name_for(flat, cluster) for cluster in ("eu", "us", None)] == [
+        "default",
+        "us",
+        "default",
+    ]
     assert target_name_for(Config({"alertmanager": {"eu": {"url": "http://a"}}}), None) == "eu"
 
 

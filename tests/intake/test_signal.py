@@ -31,24 +31,43 @@ def test_fingerprint_does_not_depend_on_the_order_of_labels():
 
 def test_webhook_and_api_write_one_moment_differently_and_mean_the_same():
     assert canonical_time("2026-11-21T22:54:25.628483578Z") == canonical_time(
-        "2026-11-21T22:54:25.628Z")
+        "2026-11-21T22:54:25.628Z"
+    )
 
 
-@pytest.mark.parametrize("text, expected", [
-    ("2026-11-21T21:22:11.568Z", "2026-11-21T21:22:11.568Z"),
-    ("2026-11-21T23:22:11.5+02:00", "2026-11-21T21:22:11.500Z"),
-    ("2026-11-21t21:22:11z", "2026-11-21T21:22:11.000Z"),
-    ("2026-11-21 16:22:11-0500", "2026-11-21T21:22:11.000Z"),
-])
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("2026-11-21T21:22:11.568Z", "2026-11-21T21:22:11.568Z"),
+        ("2026-11-21T23:22:11.5+02:00", "2026-11-21T21:22:11.500Z"),
+        ("2026-11-21t21:22:11z", "2026-11-21T21:22:11.000Z"),
+        ("2026-11-21 16:22:11-0500", "2026-11-21T21:22:11.000Z"),
+    ],
+)
 def test_times_become_utc_text_of_fixed_width(text, expected):
     assert canonical_time(text) == expected
 
 
-@pytest.mark.parametrize("value", [
-    None, 5, "", "now", "0001-01-01T00:00:00Z", "2026-13-01T00:00:00Z", "2026-11-21T21:22:60Z",
-    "2026-11-21", "9999-12-31T23:59:59-23:59", "2026-11-21T21:22:11", "٢٠٢٦-11-21T21:22:11Z", ["x"],
-    {}, "2026-11-21T21:22:11Z\n", "2" * 100000
-])
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        5,
+        "",
+        "now",
+        "0001-01-01T00:00:00Z",
+        "2026-13-01T00:00:00Z",
+        "2026-11-21T21:22:60Z",
+        "2026-11-21",
+        "9999-12-31T23:59:59-23:59",
+        "2026-11-21T21:22:11",
+        "٢٠٢٦-11-21T21:22:11Z",
+        ["x"],
+        {},
+        "2026-11-21T21:22:11Z\n",
+        "2" * 100000,
+    ],
+)
 def test_what_is_no_time_is_none(value):
     assert canonical_time(value) is None
 

@@ -26,8 +26,15 @@ from tests.live_alertmanager import Alertmanager, free_port, rfc3339
 
 ROUNDS = 50
 ROUND_S = 0.4
-MODES = ("takes", "takes", "is down", "refuses", "hangs up", "accepts and drops",
-         "stores and hangs up")
+MODES = (
+    "takes",
+    "takes",
+    "is down",
+    "refuses",
+    "hangs up",
+    "accepts and drops",
+    "stores and hangs up",
+)
 
 
 class Hook:
@@ -64,9 +71,12 @@ class Hook:
                 hook.counts[mode] += 1
                 if mode in ("takes", "stores and hangs up"):
                     hook.results.append(
-                        door.call("selfheal.intake.ingest.ingest_alertmanager",
-                                  {"payload": payload},
-                                  context=hook.context()))
+                        door.call(
+                            "selfheal.intake.ingest.ingest_alertmanager",
+                            {"payload": payload},
+                            context=hook.context(),
+                        )
+                    )
                 if mode in ("hangs up", "stores and hangs up"):
                     self.close_connection = True
                     return
@@ -99,37 +109,48 @@ class World:
     def change(self, number):
         """A few alerts begin, and a few end that were there for some rounds."""
         for _ in range(self.chance.randint(0, 3)):
-            key = (self.chance.choice("ABC"), self.chance.choice(
-                ("web", "db")), self.chance.randint(0, 4))
+            key = (
+                self.chance.choice("ABC"),
+                self.chance.choice(("web", "db")),
+                self.chance.randint(0, 4),
+            )
             if key not in self.firing and number - self.born.get(key, -9) > 4:
                 self.firing[key], self.born[key] = time.time(), number
                 self.ended.pop(key, None)
                 self.ever.add(
-                    (fingerprint_of(labels(key)), canonical_time(rfc3339(self.firing[key]))))
+                    (fingerprint_of(labels(key)), canonical_time(rfc3339(self.firing[key])))
+                )
         for key in [key for key in self.firing if number - self.born[key] > 6]:
             if self.chance.random() < 0.3:
                 self.ended[key] = (self.firing.pop(key), time.time())
                 self.born[key] = number
 
     def told(self):
-        found = [{"labels": labels(key), "startsAt": rfc3339(start)}
-                 for key, start in self.firing.items()]
-        return found + [{"labels": labels(key), "startsAt": rfc3339(start), "endsAt": rfc3339(end)}
-                        for key, (start, end) in self.ended.items()]
+        found = [
+            {"labels": labels(key), "startsAt": rfc3339(start)}
+            for key, start in self.firing.items()
+        ]
+        return found + [
+            {"labels": labels(key), "startsAt": rfc3339(start), "endsAt": rfc3339(end)}
+            for key, (start, end) in self.ended.items()
+        ]
 
 
 def labels(key):
     name, workload, number = key
     return {
-        "alertname": name, "namespace": "prod",
-        "pod": "%s-7d9c5b6f4-x2x%dz" % (workload, number + 4), "severity": "warning"
+        "alertname": name,
+        "namespace": "prod",
+        "pod": "%s-7d9c5b6f4-x2x%dz" % (workload, number + 4),
+        "severity": "warning",
     }
 
 
 def close_cleared(store):
     """What the rule on selfheal.incident_resolved does."""
     for row in store.query(
-            "SELECT id FROM incidents WHERE status <> 'resolved' AND cleared_at IS NOT NULL"):
+        "SELECT id FROM incidents WHERE status <> 'resolved' AND cleared_at IS NOT NULL"
+    ):
         registry.resolve(store, row["id"], "self_resolved", "closed")
 
 
@@ -137,15 +158,18 @@ def test_every_alert_ends_in_one_incident_and_every_end_is_seen(tmp_path, monkey
     # A minute of the real thing is less than half a second here.
     monkeypatch.setattr(reconciling, "SETTLED_S", 2 * ROUND_S)
     monkeypatch.setattr(reconciling, "MISSED_TWICE_AFTER_S", ROUND_S / 2)
-    seed = int(os.environ.get("SELFHEAL_TEST_SEED") or random.SystemRandom().randrange(10 ** 6))
+    seed = int(os.environ.get("SELFHEAL_TEST_SEED") or random.SystemRandom().randrange(10**6))
     sys.stderr.write("SELFHEAL_TEST_SEED=%d\n" % seed)  # shown when it fails, to play it again
     chance = random.Random(seed)
     url = stores.sqlite_url(tmp_path)
     store = open_store(url)
     hook, world = Hook(url), World(chance)
     hook.start()
-    server = Alertmanager(tmp_path / "alertmanager", "http://127.0.0.1:%d/" % hook.port,
-                          group_by=chance.choice((["alertname"], ["..."], ["namespace"])))
+    server = Alertmanager(
+        tmp_path / "alertmanager",
+        "http://127.0.0.1:%d/" % hook.port,
+        group_by=chance.choice((["alertname"], ["..."], ["namespace"])),
+    )
     with server:
         hook.target = {"url": server.url}
         try:
@@ -172,8 +196,10 @@ def test_every_alert_ends_in_one_incident_and_every_end_is_seen(tmp_path, monkey
 
 
 def true_state(world):
-    return {(fingerprint_of(labels(key)), canonical_time(rfc3339(start)))
-            for key, start in world.firing.items()}
+    return {
+        (fingerprint_of(labels(key)), canonical_time(rfc3339(start)))
+        for key, start in world.firing.items()
+    }
 
 
 def firing_here(store):
@@ -181,8 +207,9 @@ def firing_here(store):
 
 
 def settled(store, world):
-    return set(
-        alert_scene.alert_states(store)) >= world.ever and firing_here(store) == true_state(world)
+    return set(alert_scene.alert_states(store)) >= world.ever and firing_here(store) == true_state(
+        world
+    )
 
 
 def check(store, world, hook):
@@ -195,7 +222,8 @@ def check(store, world, hook):
         "SUM(CASE WHEN a.status = 'firing' THEN 1 ELSE 0 END) AS firing "
         "FROM incidents i LEFT JOIN alerts a ON a.incident_id = i.id GROUP BY i.group_key, i.status"
     )
-    assert len(rows) == len({row["group_key"]
-                             for row in rows}) and all(row["many"] == 1 for row in rows)
+    assert len(rows) == len({row["group_key"] for row in rows}) and all(
+        row["many"] == 1 for row in rows
+    )
     assert all((row["firing"] > 0) == (row["status"] != "resolved") for row in rows)
     assert len(world.ever) > 20

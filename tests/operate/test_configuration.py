@@ -119,8 +119,10 @@ def test_every_figure_of_the_schema_has_a_range():
         ),
         (
             {"safety": {"autonomy": "Auto"}},
-            ("safety.autonomy must be one of observe, suggest, approve, auto, not 'Auto'; "
-            "did you mean auto?"),
+            (
+                "safety.autonomy must be one of observe, suggest, approve, auto, not 'Auto'; "
+                "did you mean auto?"
+            ),
         ),
         (
             {"safety": {"autonomy_by_type": {"X": "full"}}},

@@ -1,5 +1,4 @@
-"""Which runbook an incident gets: the most specific, the same each time, each no with its reason.
-"""
+"""Which runbook an incident gets: the most specific, the same each time, each no with a reason."""
 
 from __future__ import annotations
 

@@ -189,8 +189,7 @@ def test_of_long_output_the_start_and_the_end_are_kept(size):
                 "-c",
                 (
                     "import sys; n = %d; sys.stdout.write(('%%07d\\n' * (n // 8 + 1) %% "
-                    "tuple(range(n // 8 + 1)))[:n])" %
-                    size
+                    "tuple(range(n // 8 + 1)))[:n])" % size
                 ),
             )
         )
@@ -216,8 +215,7 @@ def test_when_we_are_killed_the_child_and_what_it_started_die(tmp_path):
         "import sys; sys.path.insert(0, %r)\n"
         "from selfheal.remedy import process\nfrom selfheal.remedy.model import Command\n"
         "process.run(Command(script=%r, interpreter=('/bin/sh',)), process.environment({}), "
-        "100)\n" %
-        (LIBRARY, script)
+        "100)\n" % (LIBRARY, script)
     )
     parent = subprocess.Popen([sys.executable, "-c", code])
     pids = pids_in(tmp_path / "pids", 2)

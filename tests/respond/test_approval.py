@@ -75,8 +75,8 @@ def test_a_yes_to_another_plan_is_no(ctx, tmp_path):
     analyze_incident(ctx, incident_id, "run-1")
     assert settle_approval(ctx, incident_id, approval_id, "yes", "run-1")["verdict"] == "rejected"
     assert (
-        "the plan has changed" in
-        scenes.timeline_of(ctx.store, incident_id, "approval_settled")[0]["message"]
+        "the plan has changed"
+        in scenes.timeline_of(ctx.store, incident_id, "approval_settled")[0]["message"]
     )
 
 

@@ -207,8 +207,8 @@ def test_resolver_timeout_bounds_what_a_runbook_asks_for(tmp_path):
 
 def test_hostile_labels_arrive_whole_and_nothing_is_evaluated(ctx, tmp_path):
     hostile = (
-        "$(touch %s/owned) `id` \"'\n{{ config_context.jira_password }} <%% ctx() %%> \u202e" %
-        tmp_path
+        "$(touch %s/owned) `id` \"'\n{{ config_context.jira_password }} <%% ctx() %%> \u202e"
+        % tmp_path
     )
     scenes.write_runbook(
         tmp_path,
@@ -314,8 +314,8 @@ def test_it_stops_between_two_steps_when_the_alert_goes_away(ctx, tmp_path):
                 "name": "first",
                 "command": scenes.shell(
                     '%s -c \'import sqlite3; c = sqlite3.connect("%s"); '
-                    'c.execute("UPDATE incidents SET cleared_at = 1"); c.commit()\'' %
-                    (sys.executable, tmp_path / "selfheal.db")
+                    'c.execute("UPDATE incidents SET cleared_at = 1"); c.commit()\''
+                    % (sys.executable, tmp_path / "selfheal.db")
                 ),
                 "undo": undo,
             },

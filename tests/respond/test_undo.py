@@ -32,8 +32,8 @@ def undoable(tmp_path, name, *, fails=False, undo_fails=False) -> dict:
         "command": scenes.shell("echo %s >> %s/log; exit %d" % (name, tmp_path, int(fails))),
         "undo": {
             "command": scenes.shell(
-                "%secho -%s >> %s/log" %
-                ("[ ! -e %s/stuck ] || exit 1; " % tmp_path if undo_fails else "", name, tmp_path)
+                "%secho -%s >> %s/log"
+                % ("[ ! -e %s/stuck ] || exit 1; " % tmp_path if undo_fails else "", name, tmp_path)
             )
         },
     }

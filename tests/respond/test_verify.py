@@ -178,6 +178,6 @@ def test_checks_that_cannot_be_read_any_more_fall_back_to_the_alert_and_say_so(c
     path.unlink()
     assert not verify_resolution(ctx, incident_id, "run-1", timeout_s=1)["resolved"]
     assert (
-        "only the alert is asked" in
-        scenes.timeline_of(ctx.store, incident_id, "verification_note")[0]["message"]
+        "only the alert is asked"
+        in scenes.timeline_of(ctx.store, incident_id, "verification_note")[0]["message"]
     )

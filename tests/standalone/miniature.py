@@ -1,5 +1,4 @@
-"""A small pack in the shapes of the real one, written where a test wants it, and an engine on it.
-"""
+"""A small pack in the shapes of the real one, written where a test wants it, with an engine."""
 
 from __future__ import annotations
 

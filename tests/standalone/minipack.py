@@ -1,4 +1,5 @@
 """Writes small packs for tests: a mapping of file names to text becomes a directory."""
+
 from __future__ import annotations
 
 import textwrap
@@ -39,7 +40,10 @@ def load(root: Path, files: Mapping[str, Optional[str]]) -> packs.Pack:
 def action(parameters: Dict[str, Dict[str, Any]], **more: Any) -> packs.Action:
     """An action with these parameters, not on any disk."""
     fields: Dict[str, Any] = {
-        "ref": "mini.act", "name": "act", "pack": "mini", "runner_type": "python-script",
+        "ref": "mini.act",
+        "name": "act",
+        "pack": "mini",
+        "runner_type": "python-script",
         "entry_point": "/nowhere/act.py",
     }
     fields.update(more)
@@ -49,8 +53,13 @@ def action(parameters: Dict[str, Dict[str, Any]], **more: Any) -> packs.Action:
 def rule(criteria: Mapping[str, Any], **more: Any) -> packs.Rule:
     """An enabled rule with these criteria, not on any disk."""
     fields: Dict[str, Any] = {
-        "ref": "mini.rule", "name": "rule", "pack": "mini", "trigger_type": "mini.event",
-        "trigger_parameters": {}, "action_ref": "mini.act", "action_parameters": {},
+        "ref": "mini.rule",
+        "name": "rule",
+        "pack": "mini",
+        "trigger_type": "mini.event",
+        "trigger_parameters": {},
+        "action_ref": "mini.act",
+        "action_parameters": {},
         "enabled": True,
     }
     fields.update(more)

@@ -1,4 +1,5 @@
 """A small pack in which nothing is wrong, for tests that break one thing in it."""
+
 from __future__ import annotations
 
 import struct
@@ -163,8 +164,12 @@ FILES = {
 
 def icon(width: int = 64, height: int = 64) -> bytes:
     """The beginning of a PNG of that size, which is all that is looked at."""
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + struct.pack(
-        ">IIBBBBB", width, height, 8, 6, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" +
+        struct.pack(">I", 13) +
+        b"IHDR" +
+        struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0)
+    )
 
 
 def write(root: Path) -> Path:

@@ -1,4 +1,5 @@
 """The configuration: defaults at every depth, templates to text, secrets, and clear refusals."""
+
 import textwrap
 
 import pytest
@@ -64,7 +65,9 @@ def test_an_empty_file_is_as_none(tmp_path, text):
 
 
 def test_given_values_win_and_what_is_missing_beside_them_is_filled(tmp_path):
-    found = config_of(tmp_path, """\
+    found = config_of(
+        tmp_path,
+        """\
         count: 0
         nested: {deep: {is_on: false}}
         list: [{host: a}, {host: b, port: 81}]
@@ -73,12 +76,16 @@ def test_given_values_win_and_what_is_missing_beside_them_is_filled(tmp_path):
           p_one: {}
           two: {url: v}
         unknown: kept
-        """)
+        """,
+    )
     assert found["count"] == 0
     assert found["nested"] == {"a": "x", "deep": {"is_on": False}}
     assert found["list"] == [{"host": "a", "port": 80}, {"host": "b", "port": 81}]
     assert found["targets"] == {
-        "url": "u", "p_one": {"kind": "pattern"}, "two": {"url": "v", "kind": "other"}}
+        "url": "u",
+        "p_one": {"kind": "pattern"},
+        "two": {"url": "v", "kind": "other"},
+    }
     assert found["unknown"] == "kept"
 
 
@@ -92,11 +99,15 @@ def test_templates_are_rendered_from_the_datastore_and_are_always_text(tmp_path)
     kv = Datastore(tmp_path / "kv.json")
     kv.set("port", 8080)
     kv.set("db.host", "h")
-    found = config_of(tmp_path, """\
+    found = config_of(
+        tmp_path,
+        """\
         plain: "{{ st2kv.system.port }}"
         nested: {a: "on {{ st2kv.system.db.host }}"}
         list: [{host: "{{ st2kv.system.db.host }}"}]
-        """, kv)
+        """,
+        kv,
+    )
     assert found["plain"] == "8080"
     assert found["nested"]["a"] == "on h"
     assert found["list"][0]["host"] == "h"
@@ -105,11 +116,15 @@ def test_templates_are_rendered_from_the_datastore_and_are_always_text(tmp_path)
 def test_a_secret_is_decrypted_at_any_depth_and_by_the_filter_where_it_is_none(tmp_path):
     kv = Datastore(tmp_path / "kv.json")
     kv.set("s", "geheim", encrypt=True)
-    found = config_of(tmp_path, """\
+    found = config_of(
+        tmp_path,
+        """\
         token: "{{ st2kv.system.s }}"
         plain: "{{ st2kv.system.s | decrypt_kv }}"
         nested: {deep: {password: "{{ st2kv.system.s }}"}}
-        """, kv)
+        """,
+        kv,
+    )
     assert found["token"] == found["plain"] == found["nested"]["deep"]["password"] == "geheim"
 
 
@@ -125,19 +140,22 @@ def test_a_missing_plain_key_is_null_with_a_warning(tmp_path, caplog):
     assert "nope" in caplog.text
 
 
-@pytest.mark.parametrize("values, words", [
-    ('token: "{{ st2kv.system.clear }}"\n', ['key "token"', "not encrypted"]),
-    ('nested: {deep: {password: "{{ st2kv.system.clear }}"}}\n', ['"nested.deep.password"']),
-    ('plain: "{{ st2kv.system.nope | decrypt_kv }}"\n', ['key "plain"', "st2kv.system.nope"]),
-    ('list: [{host: "{{ undefined_name }}"}]\n', ['key "list.0.host"', "undefined_name"]),
-    ('plain: "{{ broken"\n', ['key "plain"']),
-    ('token: "{{ st2kv.system.clear | decrypt_kv }}"\n', ["token", "decrypted by themselves"]),
-    ('count: "{{ st2kv.system.clear }}"\n', ["count", "is not of type 'integer'"]),
-    ("count: many\n", ["mini.yaml", "count"]),
-    ("nested: {deep: {is_on: 5}}\n", ["nested.deep.is_on"]),
-    ("- a\n", ["must hold a mapping"]),
-    ("a: [\n", ["mini.yaml is not YAML"]),
-])
+@pytest.mark.parametrize(
+    "values, words",
+    [
+        ('token: "{{ st2kv.system.clear }}"\n', ['key "token"', "not encrypted"]),
+        ('nested: {deep: {password: "{{ st2kv.system.clear }}"}}\n', ['"nested.deep.password"']),
+        ('plain: "{{ st2kv.system.nope | decrypt_kv }}"\n', ['key "plain"', "st2kv.system.nope"]),
+        ('list: [{host: "{{ undefined_name }}"}]\n', ['key "list.0.host"', "undefined_name"]),
+        ('plain: "{{ broken"\n', ['key "plain"']),
+        ('token: "{{ st2kv.system.clear | decrypt_kv }}"\n', ["token", "decrypted by themselves"]),
+        ('count: "{{ st2kv.system.clear }}"\n', ["count", "is not of type 'integer'"]),
+        ("count: many\n", ["mini.yaml", "count"]),
+        ("nested: {deep: {is_on: 5}}\n", ["nested.deep.is_on"]),
+        ("- a\n", ["must hold a mapping"]),
+        ("a: [\n", ["mini.yaml is not YAML"]),
+    ],
+)
 def test_the_whole_configuration_is_refused_and_the_key_is_named(tmp_path, values, words):
     kv = Datastore(tmp_path / "kv.json")
     kv.set("clear", "text")

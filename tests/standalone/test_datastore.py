@@ -1,4 +1,5 @@
 """The file datastore: text only, ttl by the clock, tokens for secrets, many writers."""
+
 import os
 import subprocess
 import sys
@@ -95,7 +96,8 @@ def test_writers_take_turns(store):
 def test_two_processes_lose_nothing_of_each_other(store):
     code = (
         "import sys; from pathlib import Path; from standalone.datastore import Datastore\n"
-        "for n in range(25): Datastore(Path(sys.argv[1])).set('%s.%d' % (sys.argv[2], n), n)")
+        "for n in range(25): Datastore(Path(sys.argv[1])).set('%s.%d' % (sys.argv[2], n), n)"
+    )
     writers = [
         subprocess.Popen([sys.executable, "-c", code, str(store.path), name], cwd=str(ROOT))
         for name in "ab"

@@ -1,5 +1,4 @@
-"""Concurrency policies: what is held back, what is canceled, and by which attributes it is counted.
-"""
+"""Concurrency policies: what is held back, what is canceled, by which attributes it counts."""
 
 from __future__ import annotations
 
@@ -17,8 +16,13 @@ from tests.standalone.miniature import Miniature, eventually
 
 def execution(number: int, **parameters: Any) -> Execution:
     return Execution(
-        id=str(number), action_ref="mini.slow", runner_type="python-script", parameters=parameters,
-        status="running", started_at=0.0)
+        id=str(number),
+        action_ref="mini.slow",
+        runner_type="python-script",
+        parameters=parameters,
+        status="running",
+        started_at=0.0,
+    )
 
 
 def idle() -> None:
@@ -26,10 +30,18 @@ def idle() -> None:
 
 
 def limited(threshold: int = 1, action: str = "delay", attributes: Any = None) -> Policies:
-    return Policies([Policy(
-        ref="mini.p", name="p", pack="mini", resource_ref="mini.slow",
-        policy_type="action.concurrency.attr" if attributes else "action.concurrency",
-        parameters={"threshold": threshold, "action": action, "attributes": attributes})])
+    return Policies(
+        [
+            Policy(
+                ref="mini.p",
+                name="p",
+                pack="mini",
+                resource_ref="mini.slow",
+                policy_type="action.concurrency.attr" if attributes else "action.concurrency",
+                parameters={"threshold": threshold, "action": action, "attributes": attributes},
+            )
+        ]
+    )
 
 
 def test_beyond_the_threshold_executions_wait_for_one_to_end() -> None:
@@ -71,12 +83,15 @@ def test_one_that_gave_up_waiting_takes_no_room() -> None:
 @pytest.fixture()
 def engine(tmp_path: Path) -> Any:
     mini = Miniature(tmp_path)
-    mini.write("policies/one.yaml", """
+    mini.write(
+        "policies/one.yaml",
+        """
         name: one
         resource_ref: mini.slow
         policy_type: action.concurrency.attr
         parameters: {action: delay, threshold: 1, attributes: [path]}
-        """)
+        """,
+    )
     with mini.engine() as running:
         yield running
 

@@ -1,4 +1,5 @@
 """Criteria as StackStorm reads them: paths, order, patterns with templates, reasons, backstops."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +10,8 @@ from tests.standalone import minipack
 
 ALERT = {
     "body": {
-        "status": "firing", "count": 2,
+        "status": "firing",
+        "count": 2,
         "alerts": [
             {
                 "status": "firing",
@@ -27,22 +29,31 @@ def matches(criteria, payload=ALERT, kv=None):
     return matching.rule_matches(minipack.rule(criteria), payload, kv)[0]
 
 
-@pytest.mark.parametrize("key, value", [
-    ("trigger.body.status", "firing"),
-    ("trigger.body.alerts[0].labels.severity", "critical"),
-    ("trigger.body.alerts[1].labels.severity", "info"),
-    ("trigger.headers.X-Foo", "bar"),
-    ('trigger.body.alerts[0].labels["app.kubernetes.io/name"]', "web"),
-    ("trigger.body.alerts[*].status", "firing"),
-])
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        ("trigger.body.status", "firing"),
+        ("trigger.body.alerts[0].labels.severity", "critical"),
+        ("trigger.body.alerts[1].labels.severity", "info"),
+        ("trigger.headers.X-Foo", "bar"),
+        ('trigger.body.alerts[0].labels["app.kubernetes.io/name"]', "web"),
+        ("trigger.body.alerts[*].status", "firing"),
+    ],
+)
 def test_keys_are_paths_and_the_first_match_counts(key, value):
     assert matches({key: {"type": "equals", "pattern": value}})
     assert not matches({key: {"type": "nequals", "pattern": value}})
 
 
-@pytest.mark.parametrize("key", [
-    "trigger.nope", "trigger.body.nope.deeper", "trigger.body.alerts[9].status", "other.thing",
-])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "trigger.nope",
+        "trigger.body.nope.deeper",
+        "trigger.body.alerts[9].status",
+        "other.thing",
+    ],
+)
 def test_a_missing_place_is_none(key):
     assert matches({key: {"type": "nexists", "pattern": True}})
     assert matches({key: {"type": "nequals", "pattern": "x"}})
@@ -73,10 +84,12 @@ def test_all_criteria_must_hold_and_a_hash_keeps_two_on_one_place_apart():
 
 
 def test_the_first_failing_criterion_ends_it():
-    rule = minipack.rule({
-        "trigger.nope": {"type": "exists", "pattern": True},
-        "trigger.nope#2": {"type": "contains", "pattern": "x"},
-    })
+    rule = minipack.rule(
+        {
+            "trigger.nope": {"type": "exists", "pattern": True},
+            "trigger.nope#2": {"type": "contains", "pattern": "x"},
+        }
+    )
     assert "exists" in matching.rule_matches(rule, ALERT, None)[1]
 
 
@@ -120,7 +133,8 @@ def test_a_datastore_key_in_a_pattern_needs_the_string_filter(tmp_path):
     kv.set("selfheal.enabled", "yes")
     bare = {"trigger.on": {"type": "equals", "pattern": "{{ st2kv.system.selfheal.enabled }}"}}
     filtered = {
-        "trigger.on": {"type": "equals", "pattern": "{{ st2kv.system.selfheal.enabled | string }}"}}
+        "trigger.on": {"type": "equals", "pattern": "{{ st2kv.system.selfheal.enabled | string }}"}
+    }
     assert not matches(bare, {"on": "yes"}, kv)
     assert matches(filtered, {"on": "yes"}, kv)
     kv.delete("selfheal.enabled")
@@ -147,12 +161,16 @@ def test_search_looks_into_the_items_of_a_list():
 
 def test_rules_are_chosen_by_trigger_and_by_its_parameters(tmp_path):
     rule = (
-        "name: %s\ntrigger: {type: core.st2.webhook, parameters: {url: %s}}\n"
-        "action: {ref: a.b}\n")
-    pack = minipack.load(tmp_path, {
-        "rules/a.yaml": rule % ("a", "one"), "rules/b.yaml": rule % ("b", "two"),
-        "rules/c.yaml": "name: c\ntrigger: {type: mini.event}\naction: {ref: a.b}\n",
-    })
+        "name: %s\ntrigger: {type: core.st2.webhook, parameters: {url: %s}}\naction: {ref: a.b}\n"
+    )
+    pack = minipack.load(
+        tmp_path,
+        {
+            "rules/a.yaml": rule % ("a", "one"),
+            "rules/b.yaml": rule % ("b", "two"),
+            "rules/c.yaml": "name: c\ntrigger: {type: mini.event}\naction: {ref: a.b}\n",
+        },
+    )
 
     def names(*arguments):
         return [found.name for found in matching.rules_for(pack, *arguments)]
@@ -176,9 +194,15 @@ def test_a_backstop_rule_fires_only_when_no_other_matched():
     assert fired({"a": 2}) == ["mini.rest"]
 
 
-hostile = st.text() | st.sampled_from([
-    "{{ config_context.jira_password }}", "{{ .Values.x }}", "<% ctx() %>", "{% raw %}",
-    "{{ 6*7 }}"])
+hostile = st.text() | st.sampled_from(
+    [
+        "{{ config_context.jira_password }}",
+        "{{ .Values.x }}",
+        "<% ctx() %>",
+        "{% raw %}",
+        "{{ 6*7 }}",
+    ]
+)
 
 
 @given(hostile)

@@ -1,4 +1,5 @@
 """A pack directory becomes frozen values; what cannot be read names its file and key."""
+
 import dataclasses
 
 import pytest
@@ -97,26 +98,42 @@ def test_values_are_frozen(tmp_path):
         pack.actions["mini.act"].name = "other"
 
 
-@pytest.mark.parametrize("name, text, words", [
-    ("actions/a.yaml", "runner_type: python-script\n", ["actions/a.yaml", "name is missing"]),
-    ("actions/a.yaml", "name: a\n", ["actions/a.yaml", "runner_type is missing"]),
-    ("actions/a.yaml", "name: [a]\nrunner_type: x\n", ["actions/a.yaml", "name must be a str"]),
-    ("actions/a.yaml", "name: a\nrunner_type: x\nparameters: {p: 5}\n", ["parameters.p"]),
-    ("actions/a.yaml", "name: a\npack: other\nrunner_type: x\n", ["a.yaml", "pack: says 'other'"]),
-    ("actions/a.yaml", "- name\n", ["actions/a.yaml", "must hold a mapping"]),
-    ("actions/a.yaml", "name: [\n", ["actions/a.yaml is not YAML", "line"]),
-    ("rules/r.yaml", "name: r\ntrigger: {}\naction: {ref: x.y}\n", ["r.yaml", "trigger.type"]),
-    ("rules/r.yaml", "name: r\ntrigger: {type: x.y}\naction: {}\n", ["r.yaml", "action.ref"]),
-    ("rules/r.yaml", "name: r\nenabled: 'yes'\ntrigger: {type: x.y}\naction: {ref: x.y}\n",
-     ["enabled must be a bool"]),
-    ("sensors/s.yaml", "class_name: S\n", ["s.yaml", "entry_point is missing"]),
-    ("sensors/s.yaml", "class_name: S\nentry_point: s.py\npoll_interval: often\n",
-     ["poll_interval must be a number"]),
-    ("sensors/s.yaml", "class_name: S\nentry_point: s.py\ntrigger_types: [x]\n",
-     ["trigger_types must hold mappings"]),
-    ("policies/p.yaml", "name: p\nresource_ref: x.y\n", ["policy_type is missing"]),
-    ("aliases/a.yaml", "name: a\nformats: [x]\n", ["action_ref is missing"]),
-])
+@pytest.mark.parametrize(
+    "name, text, words",
+    [
+        ("actions/a.yaml", "runner_type: python-script\n", ["actions/a.yaml", "name is missing"]),
+        ("actions/a.yaml", "name: a\n", ["actions/a.yaml", "runner_type is missing"]),
+        ("actions/a.yaml", "name: [a]\nrunner_type: x\n", ["actions/a.yaml", "name must be a str"]),
+        ("actions/a.yaml", "name: a\nrunner_type: x\nparameters: {p: 5}\n", ["parameters.p"]),
+        (
+            "actions/a.yaml",
+            "name: a\npack: other\nrunner_type: x\n",
+            ["a.yaml", "pack: says 'other'"],
+        ),
+        ("actions/a.yaml", "- name\n", ["actions/a.yaml", "must hold a mapping"]),
+        ("actions/a.yaml", "name: [\n", ["actions/a.yaml is not YAML", "line"]),
+        ("rules/r.yaml", "name: r\ntrigger: {}\naction: {ref: x.y}\n", ["r.yaml", "trigger.type"]),
+        ("rules/r.yaml", "name: r\ntrigger: {type: x.y}\naction: {}\n", ["r.yaml", "action.ref"]),
+        (
+            "rules/r.yaml",
+            "name: r\nenabled: 'yes'\ntrigger: {type: x.y}\naction: {ref: x.y}\n",
+            ["enabled must be a bool"],
+        ),
+        ("sensors/s.yaml", "class_name: S\n", ["s.yaml", "entry_point is missing"]),
+        (
+            "sensors/s.yaml",
+            "class_name: S\nentry_point: s.py\npoll_interval: often\n",
+            ["poll_interval must be a number"],
+        ),
+        (
+            "sensors/s.yaml",
+            "class_name: S\nentry_point: s.py\ntrigger_types: [x]\n",
+            ["trigger_types must hold mappings"],
+        ),
+        ("policies/p.yaml", "name: p\nresource_ref: x.y\n", ["policy_type is missing"]),
+        ("aliases/a.yaml", "name: a\nformats: [x]\n", ["action_ref is missing"]),
+    ],
+)
 def test_what_cannot_be_read_names_file_and_key(tmp_path, name, text, words):
     with pytest.raises(packs.PackError) as caught:
         minipack.load(tmp_path, {name: text})

@@ -62,13 +62,16 @@ def test_what_nobody_watches_is_not_shown(kind: str) -> None:
     assert shown(kind, rule="r") == ""
 
 
-@pytest.mark.parametrize("result, reason", [
-    ({"result": {"error": "inner"}, "error": "outer"}, "inner"),
-    ({"result": "None", "error": "outer"}, "outer"),
-    ({"errors": [{"message": "bad  expression"}], "output": None}, "bad expression"),
-    ({"result": "None", "stderr": "Traceback\nValueError: last\n"}, "ValueError: last"),
-    ({"result": "None", "stderr": ""}, ""),
-    (None, ""),
-])
+@pytest.mark.parametrize(
+    "result, reason",
+    [
+        ({"result": {"error": "inner"}, "error": "outer"}, "inner"),
+        ({"result": "None", "error": "outer"}, "outer"),
+        ({"errors": [{"message": "bad  expression"}], "output": None}, "bad expression"),
+        ({"result": "None", "stderr": "Traceback\nValueError: last\n"}, "ValueError: last"),
+        ({"result": "None", "stderr": ""}, ""),
+        (None, ""),
+    ],
+)
 def test_reason_is_found_wherever_the_runner_puts_it(result: Any, reason: str) -> None:
     assert reason_of(result) == reason

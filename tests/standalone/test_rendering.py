@@ -1,4 +1,5 @@
 """Parameters are rendered as StackStorm renders them, its dangerous second pass included."""
+
 import json
 
 import pytest
@@ -9,8 +10,15 @@ from standalone.datastore import Datastore
 from standalone.rendering import ParamError, render_rule_parameters, render_task_input
 from tests.standalone import minipack
 
-ANY = {"s": {"type": "string"}, "i": {"type": "integer"}, "b": {"type": "boolean"},
-       "n": {"type": "number"}, "o": {"type": "object"}, "a": {"type": "array"}, "x": {}}
+ANY = {
+    "s": {"type": "string"},
+    "i": {"type": "integer"},
+    "b": {"type": "boolean"},
+    "n": {"type": "number"},
+    "o": {"type": "object"},
+    "a": {"type": "array"},
+    "x": {},
+}
 SECRET = {"jira_password": "s3cret"}
 
 
@@ -25,49 +33,67 @@ def by_task(parameters, declared=ANY, config=SECRET, kv=None, **more):
 # --- what a rule does with the trigger's payload
 
 
-@pytest.mark.parametrize("name, template, payload, value", [
-    ("o", "{{ trigger.body }}", {"body": {"t": True, "n": None, "l": [1]}},
-     {"t": True, "n": None, "l": [1]}),
-    ("i", "{{ trigger.n }}", {"n": 7}, 7),
-    ("b", "{{ trigger.n }}", {"n": False}, False),
-    ("a", "{{ trigger.n }}", {"n": [1, "x"]}, [1, "x"]),
-    ("n", "{{ trigger.n }}", {"n": 1.5}, 1.5),
-    ("s", "{{ trigger.none }}", {"none": None}, "None"),
-    ("s", "{{ trigger.none | use_none }}", {"none": None}, None),
-    ("s", "{{ trigger.nope | default('') }}", {}, ""),
-    ("s", "{{ trigger.a }}-{{ trigger.b }}", {"a": 1, "b": 2}, "1-2"),
-    ("x", "{{ trigger.n }}", {"n": 5}, "5"),
-    ("b", "true", {}, True),
-    ("o", '{"k": 1}', {}, {"k": 1}),
-    ("o", {"m": "{{ trigger.msg | json_escape }}"}, {"msg": 'a "b"\nc'}, {"m": 'a "b"\nc'}),
-    ("o", {"m": "{{ trigger.n }}"}, {"n": 5}, {"m": "5"}),
-    ("a", ["{{ trigger.n }}", 3], {"n": 5}, ["5", 3]),
-    ("o", {"{{ trigger.k }}": 1}, {"k": "key"}, {"key": 1}),
-    ("o", {"m": "{{trigger}}"}, {"n": [1]}, {"m": {"n": [1]}}),
-])
+@pytest.mark.parametrize(
+    "name, template, payload, value",
+    [
+        (
+            "o",
+            "{{ trigger.body }}",
+            {"body": {"t": True, "n": None, "l": [1]}},
+            {"t": True, "n": None, "l": [1]},
+        ),
+        ("i", "{{ trigger.n }}", {"n": 7}, 7),
+        ("b", "{{ trigger.n }}", {"n": False}, False),
+        ("a", "{{ trigger.n }}", {"n": [1, "x"]}, [1, "x"]),
+        ("n", "{{ trigger.n }}", {"n": 1.5}, 1.5),
+        ("s", "{{ trigger.none }}", {"none": None}, "None"),
+        ("s", "{{ trigger.none | use_none }}", {"none": None}, None),
+        ("s", "{{ trigger.nope | default('') }}", {}, ""),
+        ("s", "{{ trigger.a }}-{{ trigger.b }}", {"a": 1, "b": 2}, "1-2"),
+        ("x", "{{ trigger.n }}", {"n": 5}, "5"),
+        ("b", "true", {}, True),
+        ("o", '{"k": 1}', {}, {"k": 1}),
+        ("o", {"m": "{{ trigger.msg | json_escape }}"}, {"msg": 'a "b"\nc'}, {"m": 'a "b"\nc'}),
+        ("o", {"m": "{{ trigger.n }}"}, {"n": 5}, {"m": "5"}),
+        ("a", ["{{ trigger.n }}", 3], {"n": 5}, ["5", 3]),
+        ("o", {"{{ trigger.k }}": 1}, {"k": "key"}, {"key": 1}),
+        ("o", {"m": "{{trigger}}"}, {"n": [1]}, {"m": {"n": [1]}}),
+    ],
+)
 def test_a_rule_parameter(name, template, payload, value):
     assert by_rule({name: template}, payload)[name] == value
 
 
-@pytest.mark.parametrize("parameters, payload, words", [
-    ({"s": "{{ trigger.nope }}"}, {}, 'Failed to render parameter "s"'),
-    ({"s": "{{ other }}"}, {}, 'Dependency unsatisfied in variable "other"'),
-    ({"o": {"m": "{{ trigger.msg }}"}}, {"msg": 'a "b"'}, 'Failed to render parameter "o"'),
-    ({"o": {"m": "{{ trigger.msg }}"}}, {"msg": "a\nb"}, 'Failed to render parameter "o"'),
-    ({"s": 5}, {}, 'Value "5" must either be a string or None. Got "int".'),
-    ({"i": "{{ trigger.n }}"}, {"n": "seven"}, 'Failed to cast parameter "i"'),
-    ({"i": "{{ trigger.n }}"}, {"n": None}, 'Failed to cast parameter "i"'),
-    ({"o": "{{ trigger.n }}"}, {"n": "not json ("}, 'Failed to cast parameter "o"'),
-    ({"s": "{{ ''.__class__.__mro__ }}"}, {}, 'Failed to render parameter "s"'),
-])
+@pytest.mark.parametrize(
+    "parameters, payload, words",
+    [
+        ({"s": "{{ trigger.nope }}"}, {}, 'Failed to render parameter "s"'),
+        ({"s": "{{ other }}"}, {}, 'Dependency unsatisfied in variable "other"'),
+        ({"o": {"m": "{{ trigger.msg }}"}}, {"msg": 'a "b"'}, 'Failed to render parameter "o"'),
+        ({"o": {"m": "{{ trigger.msg }}"}}, {"msg": "a\nb"}, 'Failed to render parameter "o"'),
+        ({"s": 5}, {}, 'Value "5" must either be a string or None. Got "int".'),
+        ({"i": "{{ trigger.n }}"}, {"n": "seven"}, 'Failed to cast parameter "i"'),
+        ({"i": "{{ trigger.n }}"}, {"n": None}, 'Failed to cast parameter "i"'),
+        ({"o": "{{ trigger.n }}"}, {"n": "not json ("}, 'Failed to cast parameter "o"'),
+        ({"s": "{{ ''.__class__.__mro__ }}"}, {}, 'Failed to render parameter "s"'),
+    ],
+)
 def test_a_rule_parameter_that_is_refused(parameters, payload, words):
     with pytest.raises(ParamError) as caught:
         by_rule(parameters, payload)
     assert words in str(caught.value)
 
 
-@pytest.mark.parametrize("text", [
-    "{{ config_context.jira_password }}", "{{ .Values.x }}", "<% 6*7 %>", "{{ 1+1 }}", "{% raw %}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ config_context.jira_password }}",
+        "{{ .Values.x }}",
+        "<% 6*7 %>",
+        "{{ 1+1 }}",
+        "{% raw %}",
+    ],
+)
 def test_the_payloads_own_text_is_not_rendered_at_this_hop(text):
     assert by_rule({"s": "{{ trigger.t }}"}, {"t": text}, config=SECRET)["s"] == text
 
@@ -75,22 +101,29 @@ def test_the_payloads_own_text_is_not_rendered_at_this_hop(text):
 # --- the second pass over the input of a task
 
 
-@pytest.mark.parametrize("name, value, expected", [
-    ("s", "boom {{ config_context.jira_password }}", "boom s3cret"),
-    ("s", "{{ 1+1 }}", "2"),
-    ("o", {"deep": {"er": ["{{ config_context.jira_password }}"]}}, {"deep": {"er": ["s3cret"]}}),
-    ("o", {"{{ config_context.jira_password }}": 1}, {"s3cret": 1}),
-    ("a", ["{{ config_context.jira_password }}"], ["s3cret"]),
-    ("s", "{% raw %}{{ x }}{% endraw %}", "{{ x }}"),
-    ("s", "{{ '{{' }} 1 }}", "{{ 1 }}"),
-    # What is no Jinja stays as it is.
-    ("s", "{{ .Values.x }}", "{{ .Values.x }}"),
-    ("s", "<% ctx() %>", "<% ctx() %>"),
-    ("s", "<%= erb %>", "<%= erb %>"),
-    ("s", "{# a comment #} alone", "{# a comment #} alone"),
-    ("s", "{% nonsense %}", "{% nonsense %}"),
-    ("o", {"k": "{{ .Values.x }}"}, {"k": "{{ .Values.x }}"}),
-])
+@pytest.mark.parametrize(
+    "name, value, expected",
+    [
+        ("s", "boom {{ config_context.jira_password }}", "boom s3cret"),
+        ("s", "{{ 1+1 }}", "2"),
+        (
+            "o",
+            {"deep": {"er": ["{{ config_context.jira_password }}"]}},
+            {"deep": {"er": ["s3cret"]}},
+        ),
+        ("o", {"{{ config_context.jira_password }}": 1}, {"s3cret": 1}),
+        ("a", ["{{ config_context.jira_password }}"], ["s3cret"]),
+        ("s", "{% raw %}{{ x }}{% endraw %}", "{{ x }}"),
+        ("s", "{{ '{{' }} 1 }}", "{{ 1 }}"),
+        # What is no Jinja stays as it is.
+        ("s", "{{ .Values.x }}", "{{ .Values.x }}"),
+        ("s", "<% ctx() %>", "<% ctx() %>"),
+        ("s", "<%= erb %>", "<%= erb %>"),
+        ("s", "{# a comment #} alone", "{# a comment #} alone"),
+        ("s", "{% nonsense %}", "{% nonsense %}"),
+        ("o", {"k": "{{ .Values.x }}"}, {"k": "{{ .Values.x }}"}),
+    ],
+)
 def test_text_in_a_task_input_is_evaluated_as_on_stackstorm(name, value, expected):
     assert by_task({name: value})[name] == expected
 
@@ -106,9 +139,13 @@ def test_the_datastore_is_within_reach_of_a_task_input(tmp_path):
 
 def test_the_context_of_the_execution_is_within_reach():
     found = by_task(
-        {"s": "{{ action_context.parent.pack }}/{{ action_context.user }}/"
-              "{{ action_context.task }}"},
-        parent_context={"pack": "mini", "user": "ann"}, context={"task": "t1"})
+        {
+            "s": "{{ action_context.parent.pack }}/{{ action_context.user }}/"
+            "{{ action_context.task }}"
+        },
+        parent_context={"pack": "mini", "user": "ann"},
+        context={"task": "t1"},
+    )
     assert found["s"] == "mini/ann/t1"
 
 
@@ -127,13 +164,18 @@ def test_a_reference_keeps_its_type_only_when_it_stands_alone_without_spaces_in_
     assert found["o"] == {"bare": 4, "spaced": "4"}
 
 
-@pytest.mark.parametrize("parameters, names", [
-    ({"s": "{{ s }}"}, "s"), ({"s": "{{ x }}", "x": "{{ s }}"}, "s, x"),
-    ({"s": "{{ x }}", "x": "{{ x }}"}, "x"),
-])
+@pytest.mark.parametrize(
+    "parameters, names",
+    [
+        ({"s": "{{ s }}"}, "s"),
+        ({"s": "{{ x }}", "x": "{{ s }}"}, "s, x"),
+        ({"s": "{{ x }}", "x": "{{ x }}"}, "x"),
+    ],
+)
 def test_a_circle_is_refused(parameters, names):
-    with pytest.raises(ParamError, match="Cyclic dependency found in the following variables: %s. "
-                       % names):
+    with pytest.raises(
+        ParamError, match="Cyclic dependency found in the following variables: %s. " % names
+    ):
         by_task(parameters)
 
 
@@ -156,16 +198,21 @@ def test_every_declared_parameter_arrives_with_its_default_or_none():
     assert found.runner["timeout"] == 600
 
 
-@pytest.mark.parametrize("parameters, words", [
-    ({}, "'need' is a required property"),
-    ({"need": "x", "zzz": 1}, "'zzz' was unexpected"),
-    ({"need": "x", "function": "os.system"},
-     r"Override of immutable parameter\(s\) \['function'\] is unsupported"),
-    ({"need": "x", "function": "a.b"}, "Override of immutable"),
-    ({"need": "x", "level": "c"}, "'c' is not one of"),
-    ({"need": "x", "debug": "{{ '5' }}"}, "5 is not of type 'boolean'"),
-    ({"need": None}, "None is not of type 'string'"),
-])
+@pytest.mark.parametrize(
+    "parameters, words",
+    [
+        ({}, "'need' is a required property"),
+        ({"need": "x", "zzz": 1}, "'zzz' was unexpected"),
+        (
+            {"need": "x", "function": "os.system"},
+            r"Override of immutable parameter\(s\) \['function'\] is unsupported",
+        ),
+        ({"need": "x", "function": "a.b"}, "Override of immutable"),
+        ({"need": "x", "level": "c"}, "'c' is not one of"),
+        ({"need": "x", "debug": "{{ '5' }}"}, "5 is not of type 'boolean'"),
+        ({"need": None}, "None is not of type 'string'"),
+    ],
+)
 def test_a_request_is_refused(parameters, words):
     with pytest.raises(ParamError, match=words):
         by_task(parameters, DECLARED)
@@ -187,8 +234,10 @@ def test_a_default_of_the_runner_may_be_changed_in_the_metadata():
 
 
 def test_a_default_may_be_a_template():
-    declared = {"who": {"type": "string", "default": "{{ config_context.name }}"},
-                "kv": {"type": "string", "default": "{{ st2kv.system.nope }}"}}
+    declared = {
+        "who": {"type": "string", "default": "{{ config_context.name }}"},
+        "kv": {"type": "string", "default": "{{ st2kv.system.nope }}"},
+    }
     found = by_task({}, declared, {"name": "ann"})
     assert found == {"who": "ann", "kv": ""}
     assert found.live == {"who": "ann", "kv": ""}
@@ -231,8 +280,10 @@ def test_what_is_given_is_not_changed():
 
 plain = st.text().filter(lambda text: "{{" not in text and "{%" not in text)
 structures = st.recursive(
-    st.none() | st.booleans() | st.integers(-2 ** 53, 2 ** 53) | plain,
-    lambda inner: st.lists(inner) | st.dictionaries(plain, inner), max_leaves=8)
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | plain,
+    lambda inner: st.lists(inner) | st.dictionaries(plain, inner),
+    max_leaves=8,
+)
 
 
 @given(plain)

@@ -1,4 +1,5 @@
 """Each thing that StackStorm or the Exchange refuses is found, alone and by name."""
+
 import json
 
 import pytest
@@ -74,8 +75,12 @@ BROKEN = [
     ("actions/act.yaml", "enabled: true", "enabled: true\ncolour: red", "unknown key colour"),
     ("actions/act.yaml", "python-script", "python-scripts", "'python-scripts' is not one of"),
     ("actions/act.yaml", "entry_point: run.py", "entry_point: ran.py", "there is no file ran.py"),
-    ("actions/act.yaml", "{type: integer, default: 3", "{type: [integer, 'null'], default: 3",
-     "parameters.count: type: ['integer', 'null'] has the wrong type"),
+    (
+        "actions/act.yaml",
+        "{type: integer, default: 3",
+        "{type: [integer, 'null'], default: 3",
+        "parameters.count: type: ['integer', 'null'] has the wrong type",
+    ),
     ("actions/act.yaml", "minimum: 0", "format: int32", "count: format is no keyword"),
     ("actions/act.yaml", "minimum: 0", "examples: [5]", "count: examples is no keyword"),
     ("actions/act.yaml", "minimum: 0", "const: 5", "count: const is no keyword"),
@@ -89,81 +94,172 @@ BROKEN = [
     ("actions/act.yaml", "minimum: 0", "enum: [3, 3]", "enum: a value comes twice"),
     ("actions/act.yaml", "minimum: 0", "minimum: 4", "count: default does not fit"),
     ("actions/act.yaml", "minimum: 0", "anyOf: [5]", "anyOf: must be a schema, got 5"),
-    ("actions/act.yaml", "{type: string, secret: true}",
-     "{type: object, properties: {a: {type: string, format: x}}}",
-     "note.properties.a: format is no keyword"),
-    ("actions/act.yaml", "{type: string, secret: true}",
-     "{type: array, items: {type: string, required: [a]}}", "note.items: required"),
-    ("actions/act.yaml", "{type: string, secret: true}",
-     "{type: object, patternProperties: {'^a': {type: text}}}", "'text' is not one of"),
+    (
+        "actions/act.yaml",
+        "{type: string, secret: true}",
+        "{type: object, properties: {a: {type: string, format: x}}}",
+        "note.properties.a: format is no keyword",
+    ),
+    (
+        "actions/act.yaml",
+        "{type: string, secret: true}",
+        "{type: array, items: {type: string, required: [a]}}",
+        "note.items: required",
+    ),
+    (
+        "actions/act.yaml",
+        "{type: string, secret: true}",
+        "{type: object, patternProperties: {'^a': {type: text}}}",
+        "'text' is not one of",
+    ),
     ("actions/act.yaml", "position: 1", "position: 0", "two have the same position"),
     ("actions/act.yaml", "position: 1", "position: 2", "leave a gap"),
-    ("actions/act.yaml", "timeout: {default: 120}", "timeout: {type: string, default: '5'}",
-     "timeout: type of a parameter of the runner cannot be overridden"),
-    ("actions/act.yaml", "timeout: {default: 120}", "timeout: {default: 120, position: 2}",
-     "timeout: position of a parameter of the runner"),
-    ("actions/act.yaml", "timeout: {default: 120}",
-     "timeout: {default: 120}\noutput_schema: {properties: {a: {format: x}}}",
-     "output_schema.a: format is no keyword"),
+    (
+        "actions/act.yaml",
+        "timeout: {default: 120}",
+        "timeout: {type: string, default: '5'}",
+        "timeout: type of a parameter of the runner cannot be overridden",
+    ),
+    (
+        "actions/act.yaml",
+        "timeout: {default: 120}",
+        "timeout: {default: 120, position: 2}",
+        "timeout: position of a parameter of the runner",
+    ),
+    (
+        "actions/act.yaml",
+        "timeout: {default: 120}",
+        "timeout: {default: 120}\noutput_schema: {properties: {a: {format: x}}}",
+        "output_schema.a: format is no keyword",
+    ),
     # --- the function behind an action
-    ("actions/act.yaml", "immutable: true, default: minilib.work.act", "default: minilib.work.act",
-     "parameters.function must be an immutable string"),
-    ("actions/act.yaml", "default: minilib.work.act", "default: act",
-     "parameters.function must be an immutable string"),
+    (
+        "actions/act.yaml",
+        "immutable: true, default: minilib.work.act",
+        "default: minilib.work.act",
+        "parameters.function must be an immutable string",
+    ),
+    (
+        "actions/act.yaml",
+        "default: minilib.work.act",
+        "default: act",
+        "parameters.function must be an immutable string",
+    ),
     ("actions/act.yaml", "minilib.work.act", "minilib.work.react", "cannot be imported: Attribute"),
     ("actions/act.yaml", "minilib.work.act", "minilib.play.act", "cannot be imported: ModuleNot"),
-    ("actions/lib/minilib/work.py", None, "def act(ctx, target, count=3): return {}\n",
-     "does not take the declared parameter note"),
-    ("actions/lib/minilib/work.py", None,
-     "def act(ctx, target, count=3, note=None, more=None): return {}\n",
-     "takes more, which the action does not declare"),
-    ("actions/lib/minilib/work.py", None, "def act(target, count=3, note=None): return {}\n",
-     "must take ctx first"),
-    ("actions/lib/minilib/work.py", None,
-     "def act(ctx, target, count=3, note=None, **more): return {}\n", "takes *more"),
-    ("actions/lib/minilib/work.py", None, "def act(ctx, target, count=4, note=None): return {}\n",
-     "count defaults to 4 in Python, but StackStorm passes 3"),
-    ("actions/lib/minilib/work.py", None, "def act(ctx, target, count=3, note=''): return {}\n",
-     "note defaults to '' in Python, but StackStorm passes None"),
+    (
+        "actions/lib/minilib/work.py",
+        None,
+        "def act(ctx, target, count=3): return {}\n",
+        "does not take the declared parameter note",
+    ),
+    (
+        "actions/lib/minilib/work.py",
+        None,
+        "def act(ctx, target, count=3, note=None, more=None): return {}\n",
+        "takes more, which the action does not declare",
+    ),
+    (
+        "actions/lib/minilib/work.py",
+        None,
+        "def act(target, count=3, note=None): return {}\n",
+        "must take ctx first",
+    ),
+    (
+        "actions/lib/minilib/work.py",
+        None,
+        "def act(ctx, target, count=3, note=None, **more): return {}\n",
+        "takes *more",
+    ),
+    (
+        "actions/lib/minilib/work.py",
+        None,
+        "def act(ctx, target, count=4, note=None): return {}\n",
+        "count defaults to 4 in Python, but StackStorm passes 3",
+    ),
+    (
+        "actions/lib/minilib/work.py",
+        None,
+        "def act(ctx, target, count=3, note=''): return {}\n",
+        "note defaults to '' in Python, but StackStorm passes None",
+    ),
     ("actions/lib/minilib/work.py", None, "1 / 0\n", "cannot be imported: ZeroDivisionError"),
-    ("actions/run.py", "class Run(Action)", "class Helper:\n    pass\n\n\nclass Run(Action)",
-     "must define exactly one class, has Helper, Run"),
+    (
+        "actions/run.py",
+        "class Run(Action)",
+        "class Helper:\n    pass\n\n\nclass Run(Action)",
+        "must define exactly one class, has Helper, Run",
+    ),
     ("actions/run.py", "def run(", "def walk(", "class Run has no run()"),
     ("actions/run.py", "class Run(Action):", "class Run(Action:", "cannot be read as Python"),
     # --- workflows
-    ("actions/workflows/flow.yaml", "action: mini.act", "action: mini.nope",
-     'The action "mini.nope" is not registered'),
-    ("actions/workflows/flow.yaml", "      target: <% ctx().target %>\n",
-     "      target: <% ctx().target %>\n      more: 1\n",
-     'has unexpected input "more"'),
+    (
+        "actions/workflows/flow.yaml",
+        "action: mini.act",
+        "action: mini.nope",
+        'The action "mini.nope" is not registered',
+    ),
+    (
+        "actions/workflows/flow.yaml",
+        "      target: <% ctx().target %>\n",
+        "      target: <% ctx().target %>\n      more: 1\n",
+        'has unexpected input "more"',
+    ),
     ("actions/workflows/flow.yaml", "ctx().target %>", "ctx().nope %>", 'Variable "nope"'),
     ("actions/workflows/flow.yaml", "do: last", "do: lost", "lost"),
-    ("actions/workflows/flow.yaml", "  - target\nvars", "  - target\n  - more\nvars",
-     "input: more is not declared in actions/flow.yaml"),
-    ("actions/flow.yaml", "target: {type: string, required: true}",
-     "target: {type: string, required: true}\n  more: {type: string}",
-     "parameters.more: the workflow has no such input"),
-    ("actions/workflows/flow.yaml", "publish:\n          - done: true\n",
-     "publish: done=true\n", "next.publish: write a list of mappings"),
-    ("actions/workflows/flow.yaml", "action: mini.act", "action: mini.act target=1",
-     "parameters in the line of the action"),
-    ("actions/workflows/other.yaml", None, "version: 1.0\ntasks: {a: {action: core.noop}}\n",
-     "no action has this workflow as its entry_point"),
+    (
+        "actions/workflows/flow.yaml",
+        "  - target\nvars",
+        "  - target\n  - more\nvars",
+        "input: more is not declared in actions/flow.yaml",
+    ),
+    (
+        "actions/flow.yaml",
+        "target: {type: string, required: true}",
+        "target: {type: string, required: true}\n  more: {type: string}",
+        "parameters.more: the workflow has no such input",
+    ),
+    (
+        "actions/workflows/flow.yaml",
+        "publish:\n          - done: true\n",
+        "publish: done=true\n",
+        "next.publish: write a list of mappings",
+    ),
+    (
+        "actions/workflows/flow.yaml",
+        "action: mini.act",
+        "action: mini.act target=1",
+        "parameters in the line of the action",
+    ),
+    (
+        "actions/workflows/other.yaml",
+        None,
+        "version: 1.0\ntasks: {a: {action: core.noop}}\n",
+        "no action has this workflow as its entry_point",
+    ),
     # --- rules
     ("rules/own.yaml", "name: own", "name: own\ncolour: red", "unknown key colour"),
     ("rules/own.yaml", "mini.event", "other.event", "neither a trigger of this pack nor"),
     ("rules/own.yaml", "mini.event", "mini.nope", "neither a trigger of this pack nor"),
     ("rules/own.yaml", "ref: mini.act", "ref: mini.nope", "there is no action mini.nope"),
-    ("rules/own.yaml", "{target: \"{{ trigger.target }}\"}", "{}", "mini.act needs target"),
+    ("rules/own.yaml", '{target: "{{ trigger.target }}"}', "{}", "mini.act needs target"),
     ("rules/own.yaml", "{target: ", "{more: 1, target: ", "mini.act has no such parameter"),
     ("rules/own.yaml", "{target: ", "{function: os.system, target: ", "is immutable in mini.act"),
-    ("rules/own.yaml", "\"{{ trigger.target }}\"", "[\"{{ trigger.target }}\"]",
-     "a template inside a structure"),
+    (
+        "rules/own.yaml",
+        '"{{ trigger.target }}"',
+        '["{{ trigger.target }}"]',
+        "a template inside a structure",
+    ),
     ("rules/own.yaml", "{{ trigger.target }}", "{{ trigger.target", "is no template"),
     ("rules/own.yaml", "{{ trigger.target }}", "{{ trigger.target | sing }}", "is no template"),
     ("rules/own.yaml", "action: {ref", "action: {colour: red, ref", "action: unknown key colour"),
-    ("rules/own.yaml", "name: own", "name: own\ntype: {ref: standard, colour: red}",
-     "type: unknown key colour"),
+    (
+        "rules/own.yaml",
+        "name: own",
+        "name: own\ntype: {ref: standard, colour: red}",
+        "type: unknown key colour",
+    ),
     ("rules/hook.yaml", "{url: hook}", "{urk: hook}", "'urk' was unexpected"),
     ("rules/hook.yaml", "{url: hook}", "{}", "'url' is a required property"),
     ("rules/hook.yaml", "type: equals", "type: like", "type: 'like' is no operator"),
@@ -177,12 +273,20 @@ BROKEN = [
     ("rules/hook.yaml", "item.name", "trigger.name", "must start with item."),
     ("rules/hook.yaml", '"^web"', '"(web"', "'(web' is no regular expression"),
     ("rules/hook.yaml", "pattern: firing", 'pattern: "{{ trigger.x"', "is no template"),
-    ("rules/hook.yaml", "pattern: firing", 'pattern: "{{ st2kv.system.a.b }}"',
-     "a bare datastore key never matches"),
+    (
+        "rules/hook.yaml",
+        "pattern: firing",
+        'pattern: "{{ st2kv.system.a.b }}"',
+        "a bare datastore key never matches",
+    ),
     # --- triggers
     ("triggers/event.yaml", "name: event", "name: event\ncolour: red", "unknown key colour"),
-    ("triggers/event.yaml", "additionalProperties: true", "additionalProperties: false",
-     "drops every payload with a new key"),
+    (
+        "triggers/event.yaml",
+        "additionalProperties: true",
+        "additionalProperties: false",
+        "drops every payload with a new key",
+    ),
     ("triggers/event.yaml", "{type: string}", "{type: string, enum: [a]}", "enum drops every"),
     ("triggers/event.yaml", "{type: string}", "{type: string, required: true}", "required drops"),
     ("triggers/event.yaml", "{type: string}", "{type: string, format: x}", "format is no keyword"),
@@ -194,15 +298,31 @@ BROKEN = [
     ("sensors/look.yaml", "look.py", "see.py", "entry_point: there is no file"),
     ("sensors/look.yaml", "name: seen", "colour: red, name: seen", "unknown key colour"),
     ("sensors/look.yaml", "description: Looks.", "colour: red", "unknown key colour"),
-    ("sensors/look.py", "    def remove_trigger(self, trigger): pass\n", "",
-     "Look has no remove_trigger()"),
+    (
+        "sensors/look.py",
+        "    def remove_trigger(self, trigger): pass\n",
+        "",
+        "Look has no remove_trigger()",
+    ),
     ("sensors/look.py", "def poll(", "def pull(", "Look has no poll()"),
-    ("sensors/look.py", "def poll(self)", "def run(self): pass\n    def poll(self)",
-     "must not have a run() of its own"),
-    ("sensors/look.py", "class Look(PollingSensor)", "class Look(object)",
-     "must be a PollingSensor or a Sensor"),
-    ("sensors/look.py", "class Look(PollingSensor):", "class Look(PollingSensor:",
-     "cannot be read as Python"),
+    (
+        "sensors/look.py",
+        "def poll(self)",
+        "def run(self): pass\n    def poll(self)",
+        "must not have a run() of its own",
+    ),
+    (
+        "sensors/look.py",
+        "class Look(PollingSensor)",
+        "class Look(object)",
+        "must be a PollingSensor or a Sensor",
+    ),
+    (
+        "sensors/look.py",
+        "class Look(PollingSensor):",
+        "class Look(PollingSensor:",
+        "cannot be read as Python",
+    ),
     # --- policies
     ("policies/act.yaml", "name: act.one", "name: act.one\ncolour: red", "unknown key colour"),
     ("policies/act.yaml", "resource_ref: mini.act", "resource_ref: mini.nope", "no action mini"),
@@ -220,21 +340,37 @@ BROKEN = [
     ("aliases/act.yaml", "{note: chat}", "{colour: red}", "has no parameter colour"),
     ("aliases/act.yaml", "display: act", "colour: red\n    display: act", "needs display and a"),
     ("aliases/act.yaml", "{enabled: true, format", "{colour: red, format", "ack: unknown key"),
-    ("aliases/act.yaml", "- \"act on {{ target }}\"", "- 5", "must be text or a mapping, got 5"),
+    ("aliases/act.yaml", '- "act on {{ target }}"', "- 5", "must be text or a mapping, got 5"),
     # --- configuration
-    ("config.schema.yaml", "url: {type: string, default: \"http://here\"}",
-     "url: {type: string, format: uri}", "url: format is no keyword"),
-    ("config.schema.yaml", "token: {type: string", "token: {type: [string]",
-     "token: type: ['string'] has the wrong type"),
+    (
+        "config.schema.yaml",
+        'url: {type: string, default: "http://here"}',
+        "url: {type: string, format: uri}",
+        "url: format is no keyword",
+    ),
+    (
+        "config.schema.yaml",
+        "token: {type: string",
+        "token: {type: [string]",
+        "token: type: ['string'] has the wrong type",
+    ),
     ("config.schema.yaml", "{type: integer, default: 1}", "{$ref: '#/url'}", "$ref is no keyword"),
-    ("config.schema.yaml", "{type: integer, default: 1}", "{type: integer, required: [a]}",
-     "targets.properties.count: required"),
+    (
+        "config.schema.yaml",
+        "{type: integer, default: 1}",
+        "{type: integer, required: [a]}",
+        "targets.properties.count: required",
+    ),
     ("config.schema.yaml", "{count: ", "{the-count: ", "letters, digits and underscores only"),
     ("config.schema.yaml", "default: 1}", "default: one}", "count: default does not fit"),
     ("mini.yaml.example", "url: http://there", "urk: x", "urk is no key of config.schema.yaml"),
     ("mini.yaml.example", "url: http://there", "url: 5", "5 is not of type 'string'"),
-    ("mini.yaml.example", "st2kv.system.token }}", "st2kv.system.token | decrypt_kv }}",
-     "decrypted by themselves"),
+    (
+        "mini.yaml.example",
+        "st2kv.system.token }}",
+        "st2kv.system.token | decrypt_kv }}",
+        "decrypted by themselves",
+    ),
     ("other.yaml.example", None, "a: 1\n", "must be the only *.yaml.example"),
     # --- files
     ("docs/x.yaml", None, "a: [\n", "docs/x.yaml does not parse"),
@@ -246,8 +382,8 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(
-    "name, old, new, words", BROKEN,
-    ids=["%s-%s" % (case[0], case[3][:40]) for case in BROKEN])
+    "name, old, new, words", BROKEN, ids=["%s-%s" % (case[0], case[3][:40]) for case in BROKEN]
+)
 def test_one_thing_broken_is_the_one_problem_found(pack, name, old, new, words):
     found = problems(pack, (name, old, new))
     assert len(found) == 1, found
@@ -267,13 +403,18 @@ def test_a_missing_action_for_a_rule_is_missed(pack):
     (pack / "actions" / "flow.yaml").unlink()
     found = validation.problems_of(pack)
     assert [line for line in found if line.startswith("rules/hook.yaml")] == [
-        "rules/hook.yaml: action.ref: there is no action mini.flow"]
+        "rules/hook.yaml: action.ref: there is no action mini.flow"
+    ]
 
 
-@pytest.mark.parametrize("name, words", [
-    ("LICENSE", "LICENSE is missing"), ("icon.png", "icon.png is missing"),
-    ("mini.yaml.example", "must be the only *.yaml.example, found none"),
-])
+@pytest.mark.parametrize(
+    "name, words",
+    [
+        ("LICENSE", "LICENSE is missing"),
+        ("icon.png", "icon.png is missing"),
+        ("mini.yaml.example", "must be the only *.yaml.example, found none"),
+    ],
+)
 def test_a_missing_file(pack, name, words):
     (pack / name).unlink()
     found = validation.problems_of(pack)
@@ -281,10 +422,14 @@ def test_a_missing_file(pack, name, words):
     assert words in found[0]
 
 
-@pytest.mark.parametrize("content, words", [
-    (b"GIF89a", "is no PNG"), (b"", "is no PNG"),
-    (soundpack.icon(65, 64), "must be 64x64, is 65x64"),
-])
+@pytest.mark.parametrize(
+    "content, words",
+    [
+        (b"GIF89a", "is no PNG"),
+        (b"", "is no PNG"),
+        (soundpack.icon(65, 64), "must be 64x64, is 65x64"),
+    ],
+)
 def test_an_icon_of_another_kind(pack, content, words):
     (pack / "icon.png").write_bytes(content)
     found = validation.problems_of(pack)
@@ -307,16 +452,24 @@ def test_every_operator_may_be_used(pack, name):
     assert problems(pack, ("rules/hook.yaml", "type: equals", "type: %s" % name)) == []
 
 
-@pytest.mark.parametrize("text", [
-    "a: &one {b: 1}\nc: {<<: *one, d: 2}\n", "- 1\n- 2\n", "---\na: 1\n---\na: 2\n", "",
-    "a: 1\nb: {a: 1}\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &one {b: 1}\nc: {<<: *one, d: 2}\n",
+        "- 1\n- 2\n",
+        "---\na: 1\n---\na: 2\n",
+        "",
+        "a: 1\nb: {a: 1}\n",
+    ],
+)
 def test_yaml_that_is_fine(pack, text):
     assert problems(pack, ("docs/x.yaml", None, text)) == []
 
 
 def test_hidden_directories_are_not_looked_into(pack):
-    minipack.write(pack, {
-        ".venv/x.yaml": "a: [\n", ".cache/y.json": "{", "x/__pycache__/z.json": "{"})
+    minipack.write(
+        pack, {".venv/x.yaml": "a: [\n", ".cache/y.json": "{", "x/__pycache__/z.json": "{"}
+    )
     assert validation.problems_of(pack) == []
     minipack.write(pack, {".github/workflows/x.yaml": "a: [\n"})
     assert len(validation.problems_of(pack)) == 1
@@ -329,7 +482,8 @@ def test_a_sensor_that_is_not_polled(pack):
         ("sensors/look.py", "def poll(", "def run("),
     ]
     assert problems(pack, *changes) == [
-        "sensors/look.yaml: poll_interval means nothing to a sensor without poll()"]
+        "sensors/look.yaml: poll_interval means nothing to a sensor without poll()"
+    ]
     assert problems(pack, ("sensors/look.yaml", "poll_interval: 30\n", "")) == []
 
 

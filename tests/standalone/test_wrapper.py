@@ -1,4 +1,5 @@
 """The action wrapper in real processes: classes, status, results, failures, stand-ins."""
+
 import dataclasses
 import datetime
 import decimal
@@ -38,7 +39,10 @@ class Ran:
 
 def run_file(path, parameters=None, config=None, stdin=None, arguments=(), env=None):
     command = [
-        sys.executable, "-u", str(ROOT / "standalone" / "wrapper.py"), "--pack=mini",
+        sys.executable,
+        "-u",
+        str(ROOT / "standalone" / "wrapper.py"),
+        "--pack=mini",
         "--file-path=%s" % path,
     ]
     if parameters is not None:
@@ -47,9 +51,18 @@ def run_file(path, parameters=None, config=None, stdin=None, arguments=(), env=N
         command.append("--config=%s" % json.dumps(config))
     clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     clean.update(env or {})
-    return Ran(subprocess.run(
-        command + list(arguments), input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, encoding="utf-8", env=clean, timeout=60))
+    return Ran(
+        subprocess.run(
+            command + list(arguments),
+            input=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+            env=clean,
+            timeout=60,
+        )
+    )
 
 
 @pytest.fixture
@@ -73,23 +86,26 @@ def returns(run):
 # --- what run() returns
 
 
-@pytest.mark.parametrize("expression, result, status", [
-    ("(True, {'a': 1})", {"a": 1}, True),
-    ("(False, 'why')", "why", False),
-    ("(None, 5)", 5, None),
-    ("None", None, None),
-    ("0", 0, None),
-    ("[1, 2]", [1, 2], None),
-    ("(1, 2, 3)", [1, 2, 3], None),
-    ("(True,)", [True], None),
-    ("(True, ('a', 'b'))", ["a", "b"], True),
-    ("(True, float('nan'))", None, True),
-    ("(True, {1, 2})", "{1, 2}", True),
-    ("(True, {1: 'a'})", "{1: 'a'}", True),
-    ("(True, b'x')", "b'x'", True),
-    ("(True, 2 ** 70)", str(2 ** 70), True),
-    ("(True, '\\u00fc\\u2028')", "\u00fc\u2028", True),
-])
+@pytest.mark.parametrize(
+    "expression, result, status",
+    [
+        ("(True, {'a': 1})", {"a": 1}, True),
+        ("(False, 'why')", "why", False),
+        ("(None, 5)", 5, None),
+        ("None", None, None),
+        ("0", 0, None),
+        ("[1, 2]", [1, 2], None),
+        ("(1, 2, 3)", [1, 2, 3], None),
+        ("(True,)", [True], None),
+        ("(True, ('a', 'b'))", ["a", "b"], True),
+        ("(True, float('nan'))", None, True),
+        ("(True, {1, 2})", "{1, 2}", True),
+        ("(True, {1: 'a'})", "{1: 'a'}", True),
+        ("(True, b'x')", "b'x'", True),
+        ("(True, 2 ** 70)", str(2**70), True),
+        ("(True, '\\u00fc\\u2028')", "\u00fc\u2028", True),
+    ],
+)
 def test_a_returned_value(returns, expression, result, status):
     ran = returns(expression)
     assert (ran.code, ran.result, ran.status, ran.stderr) == (0, result, status, "")
@@ -140,7 +156,9 @@ def test_an_action_that_prints_the_delimiter_is_found_out(returns):
 
 
 def test_the_first_class_by_name_that_has_run_is_taken(run):
-    ran = run(BASE + textwrap.dedent("""\
+    ran = run(
+        BASE +
+        textwrap.dedent("""\
         class AHelper:
             pass
         class BHelper:
@@ -148,7 +166,8 @@ def test_the_first_class_by_name_that_has_run_is_taken(run):
             def __init__(self, config, action_service): pass
         class Zed(Action):
             def run(self): return "the action"
-        """))
+        """)
+    )
     assert ran.result == "the helper"
     assert "AHelper" in ran.stderr
 
@@ -157,14 +176,22 @@ def test_imported_classes_do_not_count(run):
     assert run(BASE + "class Zed(Action):\n    def run(self): return 'zed'\n").result == "zed"
 
 
-@pytest.mark.parametrize("code, words", [
-    ("x = 1\n", "Found no classes in plugin file"),
-    ("import nothing_of_that_name\n", "nothing_of_that_name"),
-    ("def broken(:\n", "SyntaxError"),
-    # Dataclasses with postponed annotations want the module in sys.modules, where it is not.
-    (("from __future__ import annotations\nimport dataclasses\n@dataclasses.dataclass\n"
-      "class A:\n    x: int\n"), "Error"),
-])
+@pytest.mark.parametrize(
+    "code, words",
+    [
+        ("x = 1\n", "Found no classes in plugin file"),
+        ("import nothing_of_that_name\n", "nothing_of_that_name"),
+        ("def broken(:\n", "SyntaxError"),
+        # Dataclasses with postponed annotations want the module in sys.modules, where it is not.
+        (
+            (
+                "from __future__ import annotations\nimport dataclasses\n@dataclasses.dataclass\n"
+                "class A:\n    x: int\n"
+            ),
+            "Error",
+        ),
+    ],
+)
 def test_a_file_that_cannot_be_loaded(run, code, words):
     ran = run(code)
     assert ran.code == 1
@@ -172,18 +199,23 @@ def test_a_file_that_cannot_be_loaded(run, code, words):
 
 
 def test_a_constructor_without_action_service_gets_it_later(run):
-    ran = run(BASE + textwrap.dedent("""\
+    ran = run(
+        BASE +
+        textwrap.dedent("""\
         class Old(Action):
             def __init__(self, config):
                 super(Old, self).__init__(config)
                 self.then = self.action_service
             def run(self): return [self.then is None, self.action_service is not None]
-        """))
+        """)
+    )
     assert ran.result == [True, True]
 
 
 def test_configuration_and_logger(run):
-    ran = run(BASE + textwrap.dedent("""\
+    ran = run(
+        BASE +
+        textwrap.dedent("""\
         class A(Action):
             def run(self):
                 self.logger.info("hello %s", self.config.get("nope"))
@@ -191,7 +223,9 @@ def test_configuration_and_logger(run):
                     self.config["nope"]
                 except ValueError as error:
                     return [self.config["a"], str(error)]
-        """), config={"a": {"b": 1}})
+        """),
+        config={"a": {"b": 1}},
+    )
     assert ran.result[0] == {"b": 1}
     assert 'pack "mini" is missing key "nope"' in ran.result[1]
     assert ran.stderr == "st2.actions.python.A: INFO     hello None\n"
@@ -210,9 +244,14 @@ def test_parameters_come_as_an_argument_or_through_stdin(run):
     assert run(code, stdin=line, arguments=["--stdin-parameters"]).result == big
 
 
-@pytest.mark.parametrize("stdin, words", [
-    ("\n", "no valid parameters"), ("nonsense\n", "Failed to parse parameters from stdin"),
-    ("[1]\n", "Failed to parse parameters from stdin")])
+@pytest.mark.parametrize(
+    "stdin, words",
+    [
+        ("\n", "no valid parameters"),
+        ("nonsense\n", "Failed to parse parameters from stdin"),
+        ("[1]\n", "Failed to parse parameters from stdin"),
+    ],
+)
 def test_stdin_that_holds_no_parameters(run, stdin, words):
     code = BASE + "class A(Action):\n    def run(self, **kw): return kw\n"
     ran = run(code, stdin=stdin, arguments=["--stdin-parameters"])
@@ -226,8 +265,10 @@ def test_unknown_parameters_of_run_are_an_exception(run):
     assert "unexpected keyword argument 'b'" in ran.stderr
 
 
-@pytest.mark.parametrize("arguments, words", [
-    (["--nonsense=1"], "unknown argument --nonsense"), (["--config"], "--config needs a value")])
+@pytest.mark.parametrize(
+    "arguments, words",
+    [(["--nonsense=1"], "unknown argument --nonsense"), (["--config"], "--config needs a value")],
+)
 def test_wrong_arguments_are_named(run, arguments, words):
     assert words in run(BASE, arguments=arguments).stderr
 
@@ -239,11 +280,14 @@ def test_the_path_is_that_of_production(tmp_path):
     lib = tmp_path / "actions" / "lib"
     lib.mkdir(parents=True)
     entry = tmp_path / "actions" / "entry.py"
-    entry.write_text(BASE + textwrap.dedent("""\
+    entry.write_text(
+        BASE +
+        textwrap.dedent("""\
         import sys
         class A(Action):
             def run(self): return sys.path
-        """))
+        """)
+    )
     found = run_file(entry, env={"PYTHONPATH": str(lib)}).result
     assert found[0].endswith("site-packages")
     assert str(ROOT) not in found
@@ -259,7 +303,8 @@ def test_a_real_st2common_wins_over_the_stand_in(tmp_path):
     (real / "__init__.py").write_text("")
     (real / "base_action.py").write_text(
         "class Action:\n    def __init__(self, config=None, action_service=None): pass\n"
-        "    where = 'real'\n")
+        "    where = 'real'\n"
+    )
     entry = tmp_path / "entry.py"
     entry.write_text(BASE + "class A(Action):\n    def run(self): return self.where\n")
     assert run_file(entry, env={"PYTHONPATH": str(tmp_path)}).result == "real"
@@ -269,10 +314,15 @@ def test_the_wrapper_imports_little():
     code = (
         "import runpy, sys; before = set(sys.modules); sys.argv = ['w', '--pack=m', "
         "'--file-path=' + sys.argv[1]]; sys.path.insert(0, sys.argv[0])\n"
-        "import standalone.wrapper; print(sorted(set(sys.modules) - before))")
+        "import standalone.wrapper; print(sorted(set(sys.modules) - before))"
+    )
     found = subprocess.run(
-        [sys.executable, "-S", "-c", code, "x"], cwd=str(ROOT), stdout=subprocess.PIPE, check=True,
-        text=True).stdout
+        [sys.executable, "-S", "-c", code, "x"],
+        cwd=str(ROOT),
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    ).stdout
     for heavy in ("typing", "logging", "argparse", "inspect", "yaml", "jinja2", "subprocess"):
         assert "'%s'" % heavy not in found
 
@@ -289,8 +339,13 @@ class _Keys(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         if self.path.startswith("/v1/keys?"):
-            self._answer(200, [{"name": name, "value": value}
-                               for name, value in sorted(self.server.keys.items())])
+            self._answer(
+                200,
+                [
+                    {"name": name, "value": value}
+                    for name, value in sorted(self.server.keys.items())
+                ],
+            )
             return
         name = self.path[len("/v1/keys/"):].split("?")[0]
         value = self.server.keys.get(name)
@@ -323,7 +378,9 @@ def api():
 
 def test_the_action_service_speaks_to_the_api(run, api):
     api_url = "http://127.0.0.1:%d/v1" % api.server_port
-    ran = run(BASE + textwrap.dedent("""\
+    ran = run(
+        BASE +
+        textwrap.dedent("""\
         class A(Action):
             def run(self):
                 kv = self.action_service
@@ -334,14 +391,26 @@ def test_the_action_service_speaks_to_the_api(run, api):
                     [pair.name for pair in kv.list_values(local=False)],
                     kv.delete_value("x"), kv.delete_value("x"), kv.get_value("x"),
                 ]
-        """), env={"ST2_ACTION_API_URL": api_url, "ST2_ACTION_AUTH_TOKEN": "tok"})
+        """),
+        env={"ST2_ACTION_API_URL": api_url, "ST2_ACTION_AUTH_TOKEN": "tok"},
+    )
     assert ran.result == [
-        True, "{'a': 1}", True, None, ["mini.A%3Ax", "shared.y"], True, False, None]
+        True,
+        "{'a': 1}",
+        True,
+        None,
+        ["mini.A%3Ax", "shared.y"],
+        True,
+        False,
+        None,
+    ]
     assert {token for _, _, token in api.seen} == {"tok"}
 
 
 def test_an_api_that_is_down_looks_like_a_missing_value_and_fails_a_write(run):
-    ran = run(BASE + textwrap.dedent("""\
+    ran = run(
+        BASE +
+        textwrap.dedent("""\
         class A(Action):
             def run(self):
                 found = self.action_service.get_value("x")
@@ -349,7 +418,9 @@ def test_an_api_that_is_down_looks_like_a_missing_value_and_fails_a_write(run):
                     self.action_service.set_value("x", 1)
                 except Exception as error:
                     return [found, type(error).__name__]
-        """), env={"ST2_ACTION_API_URL": "http://127.0.0.1:9/v1"})
+        """),
+        env={"ST2_ACTION_API_URL": "http://127.0.0.1:9/v1"},
+    )
     assert ran.result == [None, "URLError"]
 
 
@@ -372,13 +443,39 @@ class Point:
 
 SAMPLES = [
     datetime.datetime(2026, 1, 2, 3, 4, 5, 6),  # noqa: DTZ001
-    datetime.date(2026, 1, 2), datetime.time(1, 2, 3),
-    datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone.utc), uuid.UUID(int=5), Colour.RED,
-    Point(1), {"a": Point(2)}, decimal.Decimal("1.5"), {1, 2}, b"x", {1: 2}, {None: 1},
-    2 ** 64 - 1, 2 ** 64, -2 ** 63, -2 ** 63 - 1, float("inf"), float("nan"), 1e300,
-    "\ud800", {"\ud800": 1}, (1, 2), True, None, object(), [[[]]],
-    type("Text", (str,), {})("t"), type("Whole", (int,), {})(5),
-    type("Many", (list,), {})([1]), type("Map", (dict,), {})(a=1), complex(1, 2), range(3), Point,
+    datetime.date(2026, 1, 2),
+    datetime.time(1, 2, 3),
+    datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone.utc),
+    uuid.UUID(int=5),
+    Colour.RED,
+    Point(1),
+    {"a": Point(2)},
+    decimal.Decimal("1.5"),
+    {1, 2},
+    b"x",
+    {1: 2},
+    {None: 1},
+    2**64 - 1,
+    2**64,
+    -(2**63),
+    -(2**63) - 1,
+    float("inf"),
+    float("nan"),
+    1e300,
+    "\ud800",
+    {"\ud800": 1},
+    (1, 2),
+    True,
+    None,
+    object(),
+    [[[]]],
+    type("Text", (str,), {})("t"),
+    type("Whole", (int,), {})(5),
+    type("Many", (list,), {})([1]),
+    type("Map", (dict,), {})(a=1),
+    complex(1, 2),
+    range(3),
+    Point,
     len,
 ]
 
@@ -395,9 +492,13 @@ def test_a_value_is_serialised_or_refused_as_by_orjson(value):
         assert json.loads(wrapper.to_json(value)) == wanted
 
 
-@given(st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=10))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=10,
+    )
+)
 def test_any_plain_value_is_serialised_or_refused_as_by_orjson(value):
     orjson = needs.module("orjson")
     try:

@@ -1,4 +1,5 @@
 """The stand-ins for StackStorm's sensor and test classes behave as a pack relies on."""
+
 import subprocess
 import sys
 from pathlib import Path
@@ -97,16 +98,25 @@ def test_the_stand_ins_are_last_and_there_once():
 
 
 def test_a_fixture_is_read_from_beside_the_tests(tmp_path):
-    minipack.write(tmp_path, {
-        "tests/fixtures/a.json": "[1]",
-        "tests/test_it.py": (
-            "import sys; sys.path.append(%r)\n"
-            "from st2tests.base import BasePackResourceTestCase\n"
-            "class T(BasePackResourceTestCase):\n"
-            "    def test_it(self): self.assertEqual(self.get_fixture_content('a.json'), '[1]')\n"
-            % str(Path(stand_ins.directory()))),
-    })
+    minipack.write(
+        tmp_path,
+        {
+            "tests/fixtures/a.json": "[1]",
+            "tests/test_it.py": (
+                "import sys; sys.path.append(%r)\n"
+                "from st2tests.base import BasePackResourceTestCase\n"
+                "class T(BasePackResourceTestCase):\n"
+                "    def test_it(self):\n"
+                "        self.assertEqual(self.get_fixture_content('a.json'), '[1]')\n"
+                % str(Path(stand_ins.directory()))
+            ),
+        },
+    )
     done = subprocess.run(
-        [sys.executable, "-m", "unittest", "-q", "tests/test_it.py"], cwd=str(tmp_path),
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        [sys.executable, "-m", "unittest", "-q", "tests/test_it.py"],
+        cwd=str(tmp_path),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout

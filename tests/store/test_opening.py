@@ -12,7 +12,7 @@ import pytest
 
 from selfheal.exceptions import ConfigError, StoreError
 from selfheal.store import open_store, opening
-from tests import scene
+from tests import needs, scene
 
 
 def tables(store):
@@ -157,7 +157,7 @@ def test_password_in_a_bad_url_is_not_shown():
 
 
 def test_unreachable_postgresql_is_retryable_and_named_without_credentials():
-    pytest.importorskip("psycopg2")
+    needs.module("psycopg2")
     with pytest.raises(StoreError, match=r"database\.url") as caught:
         open_store("postgresql://me:s3cret@127.0.0.1:1/none", "pa55word")
     assert caught.value.retryable

@@ -174,8 +174,8 @@ def test_queries_of_a_real_prometheus(ctx, tmp_path):
             judged(
                 'label_replace(vector(1),"a","x","","") or label_replace(vector(9),"a","y","","")',
                 {"lt": 5},
-            )[0] is
-            False
+            )[0]
+            is False
         )
         healthy, is_known, answer = judged("sum(", {"lt": 5})
         assert (healthy, is_known) == (False, False) and "parse error" in answer

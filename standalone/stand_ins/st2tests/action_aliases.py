@@ -1,4 +1,5 @@
 """Stand-in: the base class of tests of chat aliases."""
+
 from __future__ import annotations
 
 import os
@@ -66,15 +67,19 @@ class BaseActionAliasTestCase(BasePackResourceTestCase):
             matched.append(format_string)
         if not matched:
             raise AssertionError(
-                'Command "%s" didn\'t match any of the provided format strings' % command)
+                'Command "%s" didn\'t match any of the provided format strings' % command
+            )
         if len(matched) > 1:
-            raise AssertionError('Command "%s" matched multiple format strings: %s' % (
-                command, ", ".join(matched)))
+            raise AssertionError(
+                'Command "%s" matched multiple format strings: %s' % (command, ", ".join(matched))
+            )
 
     def assertExtractedParametersMatch(
         self, format_string: str, command: str, parameters: Dict[str, Any]
     ) -> None:
         if format_string not in self.action_alias_db.get_format_strings():
-            raise ValueError('Format string "%s" is not available on the alias "%s"' % (
-                format_string, self.action_alias_db.name))
+            raise ValueError(
+                'Format string "%s" is not available on the alias "%s"'
+                % (format_string, self.action_alias_db.name)
+            )
         self.assertEqual(aliases.extract(format_string, command), parameters)

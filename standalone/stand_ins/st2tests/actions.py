@@ -1,4 +1,5 @@
 """Stand-in: the base class of tests of python actions."""
+
 from __future__ import annotations
 
 from typing import Any, Dict, Optional
@@ -23,4 +24,5 @@ class BaseActionTestCase(BasePackResourceTestCase):
     def get_action_instance(self, config: Optional[Dict[str, Any]] = None) -> Any:
         """An action as the runner would build it, with a datastore in memory."""
         return get_action_class_instance(
-            action_cls=self.action_cls, config=config, action_service=self.action_service)
+            action_cls=self.action_cls, config=config, action_service=self.action_service
+        )

@@ -1,4 +1,5 @@
 """Stand-in: fixtures of a pack, found from where the test file lies (`<pack>/tests/`)."""
+
 from __future__ import annotations
 
 import inspect

@@ -1,4 +1,5 @@
 """Stand-in: the base class of tests of sensors."""
+
 from __future__ import annotations
 
 from typing import Any, Dict, List, Optional
@@ -41,8 +42,10 @@ class BaseSensorTestCase(BasePackResourceTestCase):
     ) -> bool:
         """True when such a trigger was dispatched; what is not given (or empty) is not compared."""
         for item in self.get_dispatched_triggers():
-            if (item["trigger"] == trigger and
-                    (not payload or item["payload"] == payload) and
-                    (not trace_context or item["trace_context"] == trace_context)):
+            if (
+                item["trigger"] == trigger and
+                (not payload or item["payload"] == payload) and
+                (not trace_context or item["trace_context"] == trace_context)
+            ):
                 return True
         raise AssertionError('Trigger "%s" hasn\'t been dispatched' % trigger)

@@ -23,11 +23,13 @@ _MAX_FILTER = 400
 _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*\Z")
 
 
-def active_alerts(http: HttpClient,
-                  target: Mapping[str, Any],
-                  labels: Optional[Mapping[str, str]] = None,
-                  *,
-                  muted: bool = True) -> List[Dict[str, Any]]:
+def active_alerts(
+    http: HttpClient,
+    target: Mapping[str, Any],
+    labels: Optional[Mapping[str, str]] = None,
+    *,
+    muted: bool = True,
+) -> List[Dict[str, Any]]:
     """The alerts that fire, as the API lists them, those with `labels` only when given.
 
     Silenced and inhibited ones are among them (`status.state` is "suppressed"): they fire too.
@@ -36,25 +38,34 @@ def active_alerts(http: HttpClient,
     """
     wanted = "true" if muted else "false"
     query: List[Tuple[str, str]] = [
-        ("active", "true"), ("silenced", wanted), ("inhibited", wanted), ("unprocessed", "true")]
+        ("active", "true"),
+        ("silenced", wanted),
+        ("inhibited", wanted),
+        ("unprocessed", "true"),
+    ]
     query += [("filter", matcher) for matcher in _matchers(labels or {})]
     answer = _get(http, target, "/api/v2/alerts?" + urlencode(query))
     alerts = answer.json()
     if not isinstance(alerts, list) or not all(
-            isinstance(alert, dict) and isinstance(alert.get("labels"), dict) for alert in alerts):
+        isinstance(alert, dict) and isinstance(alert.get("labels"), dict) for alert in alerts
+    ):
         raise ExternalError(
             "%s did not answer with a list of alerts but %r; is alertmanager.url the address of an "
-            "Alertmanager 0.16 or later?" % (answer.url, answer.text(120)))
+            "Alertmanager 0.16 or later?" % (answer.url, answer.text(120))
+        )
     return [
-        alert for alert in alerts
+        alert
+        for alert in alerts
         if all(alert["labels"].get(n) == v for n, v in (labels or {}).items())
     ]
 
 
-def alert_is_active(http: HttpClient,
-                    target: Mapping[str, Any],
-                    labels: Optional[Mapping[str, str]] = None,
-                    fingerprint: str = "") -> bool:
+def alert_is_active(
+    http: HttpClient,
+    target: Mapping[str, Any],
+    labels: Optional[Mapping[str, str]] = None,
+    fingerprint: str = "",
+) -> bool:
     """Whether an alert of this fingerprint, or of exactly these labels, fires now, muted or not.
 
     Raises ValueError when neither is given, else as `active_alerts`.
@@ -62,8 +73,11 @@ def alert_is_active(http: HttpClient,
     if not labels and not fingerprint:
         raise ValueError("neither labels nor a fingerprint: which alert is meant?")
     for alert in active_alerts(http, target, labels):
-        if alert.get("fingerprint") == fingerprint if fingerprint else alert["labels"] == dict(
-                labels or {}):
+        if (
+            alert.get("fingerprint") == fingerprint
+            if fingerprint
+            else alert["labels"] == dict(labels or {})
+        ):
             return True
     return False
 
@@ -78,11 +92,13 @@ def uptime_s(http: HttpClient, target: Mapping[str, Any], now: float) -> float:
     status = answer.json()
     since = status.get("uptime") if isinstance(status, dict) else None
     try:
-        started = datetime.strptime(str(since)[:19],
-                                    "%Y-%m-%dT%H:%M:%S").replace(tzinfo=timezone.utc)
+        started = datetime.strptime(str(since)[:19], "%Y-%m-%dT%H:%M:%S").replace(
+            tzinfo=timezone.utc
+        )
     except ValueError:
-        raise ExternalError("%s did not say since when it runs but %r" %
-                            (answer.url, answer.text(120))) from None
+        raise ExternalError(
+            "%s did not say since when it runs but %r" % (answer.url, answer.text(120))
+        ) from None
     return now - started.timestamp()
 
 
@@ -95,8 +111,9 @@ def _get(http: HttpClient, target: Mapping[str, Any], path: str) -> Response:
     if answer.status in (401, 403):
         raise ConfigError("%s; check alertmanager.username and password, or token" % shown)
     if answer.status == 404 or 300 <= answer.status < 400:
-        raise ConfigError("%s; check alertmanager.url (with the path prefix, if it has one)" %
-                          shown)
+        raise ConfigError(
+            "%s; check alertmanager.url (with the path prefix, if it has one)" % shown
+        )
     raise ExternalError(shown, retryable=answer.status >= 500 or answer.status == 429)
 
 

@@ -41,8 +41,8 @@ def query(http: Any, target: Mapping[str, Any], expression: str) -> List[Sample]
     body = answer.json()
     if answer.status == 400 or (isinstance(body, dict) and body.get("status") == "error"):
         raise ExternalError(
-            "Prometheus could not evaluate %s: %s" %
-            (
+            "Prometheus could not evaluate %s: %s"
+            % (
                 one_line(expression),
                 one_line(str(body.get("error") if isinstance(body, dict) else body)),
             ),
@@ -54,8 +54,8 @@ def query(http: Any, target: Mapping[str, Any], expression: str) -> List[Sample]
         return _samples(body["data"])
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise ExternalError(
-            "%s answered something that is not a query result (%s): %s" %
-            (answer.url, error, answer.text(200)),
+            "%s answered something that is not a query result (%s): %s"
+            % (answer.url, error, answer.text(200)),
             retryable=False,
         ) from error
 

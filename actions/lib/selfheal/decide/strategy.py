@@ -103,8 +103,8 @@ def _worn_out(facts: Facts) -> Optional[Verdict]:
         return None
     return (
         ESCALATE,
-        "this is response %d and resolver.max_retries allows %d: a person must look" %
-        (facts.attempts, facts.max_retries),
+        "this is response %d and resolver.max_retries allows %d: a person must look"
+        % (facts.attempts, facts.max_retries),
     )
 
 
@@ -161,10 +161,10 @@ def _frozen(facts: Facts) -> str:
 
 def _why_automated(facts: Facts) -> Tuple[str, ...]:
     reasons: List[str] = [
-        "the plan is %s%s" %
-        (facts.risk, "" if facts.risk in HARMLESS else " and resolver.safe_mode is off"),
-        "the confidence of %.2f reaches resolver.min_confidence %.2f" %
-        (facts.confidence, facts.min_confidence),
+        "the plan is %s%s"
+        % (facts.risk, "" if facts.risk in HARMLESS else " and resolver.safe_mode is off"),
+        "the confidence of %.2f reaches resolver.min_confidence %.2f"
+        % (facts.confidence, facts.min_confidence),
         "the autonomy for this alert is auto",
     ]
     if facts.dry_run:

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Analysis:
-    """What was found. `is_gone` is only true when the source itself was asked and can be believed.
-    """
+    """What was found. `is_gone` is true only when the source was asked and can be believed."""
 
     is_gone: bool
     plan: Optional[Dict[str, Any]]

@@ -67,8 +67,8 @@ def in_words(confidence: float, past: Experience) -> str:
     runs = past.helped + past.failed
     if not runs:
         return (
-            "confidence %.2f, as the runbook states; it has not been tried on this cause" %
-            confidence
+            "confidence %.2f, as the runbook states; it has not been tried on this cause"
+            % confidence
         )
     return "confidence %.2f: the runbook states %.2f and helped in %d of %d runs on this cause" % (
         adjusted(confidence, past),

@@ -22,8 +22,20 @@ RESOLVED = "resolved"
 SUPERSEDED = "superseded"
 MANUAL_SOURCE = "manual"  # raised by a person: no other system can be asked about it
 _CHUNK = 400  # two lists of this length still fit into old SQLite's 999 placeholders
-_COLUMNS = ("fingerprint", "starts_at", "incident_id", "status", "severity", "source", "labels",
-            "annotations", "generator_url", "ends_at", "first_seen_at", "last_seen_at")
+_COLUMNS = (
+    "fingerprint",
+    "starts_at",
+    "incident_id",
+    "status",
+    "severity",
+    "source",
+    "labels",
+    "annotations",
+    "generator_url",
+    "ends_at",
+    "first_seen_at",
+    "last_seen_at",
+)
 
 
 @dataclass
@@ -84,7 +96,8 @@ class AlertBook:
         if signal.is_resolved:
             _end(history, alert, signal.ends_at or signal.starts_at)
         elif signal.updated_at is not None and signal.updated_at > max(
-                history.last_end, alert.ends_at or ""):
+            history.last_end, alert.ends_at or ""
+        ):
             # Alertmanager itself says that it fires, and said so after any end we know: a start
             # that only looks late.
             _supersede(history, except_for=alert)
@@ -101,11 +114,15 @@ class AlertBook:
 
     def touched(self) -> List[Alert]:
         """Alerts that a signal named or that changed, firing ones first, in a fixed order."""
-        found = [alert for history in self._histories.values() for alert in history.alerts.values()
-                 if alert.seen is not None or alert.status != alert.was]
-        return sorted(found,
-                      key=lambda alert:
-                      (alert.status != FIRING, alert.starts_at, alert.fingerprint))
+        found = [
+            alert
+            for history in self._histories.values()
+            for alert in history.alerts.values()
+            if alert.seen is not None or alert.status != alert.was
+        ]
+        return sorted(
+            found, key=lambda alert: (alert.status != FIRING, alert.starts_at, alert.fingerprint)
+        )
 
     def write(self) -> None:
         """Store what was taken in. Every new alert must have its incident by now."""
@@ -115,29 +132,45 @@ class AlertBook:
             if alert.was is None and alert.seen is not None:
                 new.append(_new_row(alert, alert.seen, now))
             else:
-                known.append((alert.incident_id, alert.status, alert.ends_at, alert.source,
-                              int(alert.seen is not None), now, alert.fingerprint, alert.starts_at))
+                known.append(
+                    (
+                        alert.incident_id,
+                        alert.status,
+                        alert.ends_at,
+                        alert.source,
+                        int(alert.seen is not None),
+                        now,
+                        alert.fingerprint,
+                        alert.starts_at,
+                    )
+                )
         self._store.execute_many(insert_sql("alerts", _COLUMNS), new)
         self._store.execute_many(
             "UPDATE alerts SET incident_id = ?, status = ?, ends_at = ?, source = ?, "
             "last_seen_at = CASE WHEN ? = 1 THEN ? ELSE last_seen_at END WHERE fingerprint = ? "
             "AND starts_at = ?",
-            known)
+            known,
+        )
 
     def _load(self, fingerprints: List[str], starts: List[str]) -> None:
         marks = placeholders(fingerprints)
         rows = self._store.query(
             "SELECT fingerprint, starts_at, incident_id, status, source, ends_at FROM alerts "
             "WHERE fingerprint IN (%s) AND "
-            "(starts_at IN (%s) OR (ends_at IS NULL AND status <> ?))" %
-            (marks, placeholders(starts)), (*fingerprints, *starts, SUPERSEDED))
+            "(starts_at IN (%s) OR (ends_at IS NULL AND status <> ?))"
+            % (marks, placeholders(starts)),
+            (*fingerprints, *starts, SUPERSEDED),
+        )
         for row in rows:
             self._histories[row["fingerprint"]].alerts.setdefault(
-                row["starts_at"], Alert(was=row["status"], **row))
+                row["starts_at"], Alert(was=row["status"], **row)
+            )
         for row in self._store.query(
-                "SELECT fingerprint, MAX(starts_at) AS newest, MAX(ends_at) AS last_end FROM "
-                "alerts "
-                "WHERE fingerprint IN (%s) GROUP BY fingerprint" % marks, fingerprints):
+            "SELECT fingerprint, MAX(starts_at) AS newest, MAX(ends_at) AS last_end FROM "
+            "alerts "
+            "WHERE fingerprint IN (%s) GROUP BY fingerprint" % marks,
+            fingerprints,
+        ):
             history = self._histories[row["fingerprint"]]
             history.newest, history.last_end = row["newest"], row["last_end"] or ""
 
@@ -149,7 +182,8 @@ def alerts_of(store: Store, incident_id: str, status: str = "", limit: int = 100
     rows = store.query(
         "SELECT * FROM alerts WHERE incident_id = ? AND (? = '' OR status = ?) ORDER BY "
         "starts_at, fingerprint LIMIT ?",
-        (incident_id, status, status, limit))
+        (incident_id, status, status, limit),
+    )
     for row in rows:
         row["labels"], row["annotations"] = load(row["labels"]), load(row["annotations"])
     return rows
@@ -164,8 +198,9 @@ def tally(store: Store, incident_ids: Iterable[str]) -> Dict[str, Row]:
         rows = store.query(
             "SELECT incident_id, SUM(CASE WHEN status = ? THEN 1 ELSE 0 END) AS firing, "
             "COUNT(DISTINCT fingerprint) AS alerts FROM alerts WHERE incident_id IN (%s) GROUP "
-            "BY incident_id"
-            % placeholders(chunk), (FIRING, *chunk))
+            "BY incident_id" % placeholders(chunk),
+            (FIRING, *chunk),
+        )
         found.update((row["incident_id"], row) for row in rows)
     return found
 
@@ -192,6 +227,17 @@ def _status_of_new(history: _History, starts_at: str) -> str:
 
 
 def _new_row(alert: Alert, signal: Signal, now: float) -> Sequence[Any]:
-    return (alert.fingerprint, alert.starts_at, alert.incident_id,
-            alert.status, signal.severity, alert.source, dump(signal.labels),
-            dump(signal.annotations), signal.generator_url, alert.ends_at, now, now)
+    return (
+        alert.fingerprint,
+        alert.starts_at,
+        alert.incident_id,
+        alert.status,
+        signal.severity,
+        alert.source,
+        dump(signal.labels),
+        dump(signal.annotations),
+        signal.generator_url,
+        alert.ends_at,
+        now,
+        now,
+    )

@@ -29,12 +29,22 @@ _CHUNK = 400
 _LOADED = (
     "id, group_key, source, alert_type, severity, status, response_level, dry_run, signal, "
     "title, resolution, reopened, "
-    "opened_at, dispatched_at, cleared_at, resolved_at")
+    "opened_at, dispatched_at, cleared_at, resolved_at"
+)
 # What any batch may change, and what only some do: a response moves the status at the same time, so
 # we must not write back what we have read.
 _OFTEN = ("severity", "alert_count", "cleared_at", "updated_at", "last_seen_at")
-_SELDOM = ("status", "title", "signal", "response_level", "dry_run", "resolution", "reopened",
-           "dispatched_at", "resolved_at")
+_SELDOM = (
+    "status",
+    "title",
+    "signal",
+    "response_level",
+    "dry_run",
+    "resolution",
+    "reopened",
+    "dispatched_at",
+    "resolved_at",
+)
 
 
 @dataclass(frozen=True)
@@ -86,9 +96,9 @@ class _Case:
         return bool(self.columns["status"] == model.RESOLVED)
 
 
-def attach(store: Store,
-           signals: Sequence[Signal],
-           settings: Optional[AttachSettings] = None) -> Attachment:
+def attach(
+    store: Store, signals: Sequence[Signal], settings: Optional[AttachSettings] = None
+) -> Attachment:
     """Bring `signals` into the store as alerts of incidents. Raises StoreError; then nothing of the
     batch is stored.
     """
@@ -104,9 +114,9 @@ def attach(store: Store,
         for alert in touched:
             register.place(alert)
         book.write()
-        return register.finish({(a.fingerprint, a.starts_at): str(a.incident_id)
-                                for a in touched
-                                if a.seen})
+        return register.finish(
+            {(a.fingerprint, a.starts_at): str(a.incident_id) for a in touched if a.seen}
+        )
 
 
 class _Register:
@@ -124,16 +134,20 @@ class _Register:
         self._load("id IN (%s)", {alert.incident_id for alert in alerts if alert.incident_id})
         keys = {alert.seen.group_key for alert in alerts if alert.seen}
         self._load("group_key IN (%s) AND status <> 'resolved'", keys)
-        self._load("group_key IN (%s) AND status = 'resolved' AND resolved_at >= ?", keys,
-                   self._reopen_after)
+        self._load(
+            "group_key IN (%s) AND status = 'resolved' AND resolved_at >= ?",
+            keys,
+            self._reopen_after,
+        )
 
     def place(self, alert: Alert) -> None:
         """Give `alert` its incident, opening or reopening one where it fires and none is open."""
         case = self._cases.get(alert.incident_id or "")
         signal = alert.seen
         begins = alert.began
-        if signal is not None and (case is None or
-                                   (case.is_closed and self._fires_again(alert, case))):
+        if signal is not None and (
+            case is None or (case.is_closed and self._fires_again(alert, case))
+        ):
             case = self._case_for(alert, signal)
             begins = alert.status == FIRING
         if case is None:
@@ -154,30 +168,35 @@ class _Register:
         for case in cases:
             count = counts.get(case.id, {"firing": 0, "alerts": 0})
             self._settle(case, count["firing"], done)
-            case.columns.update(alert_count=count["alerts"],
-                                updated_at=self._now,
-                                last_seen_at=self._now)
+            case.columns.update(
+                alert_count=count["alerts"], updated_at=self._now, last_seen_at=self._now
+            )
             self._narrate(case, count["firing"])
         new = [case.columns for case in cases if case.is_new]
         if new:
             self._store.execute_many(
-                insert_sql("incidents", new[0]), (tuple(columns.values()) for columns in new))
+                insert_sql("incidents", new[0]), (tuple(columns.values()) for columns in new)
+            )
         known = [case for case in cases if not case.is_new]
         self._update(_OFTEN, known)
         self._update(
             _SELDOM,
-            [case for case in known if any(case.columns[n] != case.loaded[n] for n in _SELDOM)])
+            [case for case in known if any(case.columns[n] != case.loaded[n] for n in _SELDOM)],
+        )
         return done
 
     def _update(self, names: Sequence[str], cases: Sequence[_Case]) -> None:
         self._store.execute_many(
             "UPDATE incidents SET %s WHERE id = ?" % ", ".join("%s = ?" % name for name in names),
-            [(*(case.columns[name] for name in names), case.id) for case in cases])
+            [(*(case.columns[name] for name in names), case.id) for case in cases],
+        )
 
     def _load(self, condition: str, values: Iterable[Any], *more: Any) -> None:
         for chunk in in_chunks(sorted(values), _CHUNK):
-            for row in self._store.query("SELECT %s FROM incidents WHERE %s" % (
-                    _LOADED, condition % placeholders(chunk)), (*chunk, *more)):
+            for row in self._store.query(
+                "SELECT %s FROM incidents WHERE %s" % (_LOADED, condition % placeholders(chunk)),
+                (*chunk, *more),
+            ):
                 self._remember(self._cases.setdefault(row["id"], _Case(row, dict(row))))
 
     def _remember(self, case: _Case) -> None:
@@ -222,26 +241,32 @@ class _Register:
     def _reopen(self, case: _Case) -> None:
         columns = case.columns
         # Recorded only because its end came first: then this is its opening, not a return.
-        was_never_open = (columns["resolved_at"] == columns["opened_at"] and
-                          columns["dispatched_at"] is None and
-                          columns["resolution"] == _BY_ITSELF)
+        was_never_open = (
+            columns["resolved_at"] == columns["opened_at"] and
+            columns["dispatched_at"] is None and
+            columns["resolution"] == _BY_ITSELF
+        )
         case.is_opened, case.is_reopened = was_never_open, not was_never_open
-        columns.update(status=model.OPEN,
-                       resolution=None,
-                       resolved_at=None,
-                       cleared_at=None,
-                       dispatched_at=None,
-                       reopened=columns["reopened"] + int(case.is_reopened),
-                       dry_run=int(bool(self._settings.dry_run)),
-                       response_level=self._settings.response_level or DEFAULT_RESPONSE_LEVEL)
+        columns.update(
+            status=model.OPEN,
+            resolution=None,
+            resolved_at=None,
+            cleared_at=None,
+            dispatched_at=None,
+            reopened=columns["reopened"] + int(case.is_reopened),
+            dry_run=int(bool(self._settings.dry_run)),
+            response_level=self._settings.response_level or DEFAULT_RESPONSE_LEVEL,
+        )
         self._recent.pop(columns["group_key"], None)
         self._remember(case)
 
     def _settle(self, case: _Case, firing: int, done: Attachment) -> None:
         columns = case.columns
         if case.began and (case.is_opened or case.is_reopened):
-            worst = min(case.began,
-                        key=lambda s: (model.severity_rank(s.severity), s.starts_at, s.fingerprint))
+            worst = min(
+                case.began,
+                key=lambda s: (model.severity_rank(s.severity), s.starts_at, s.fingerprint),
+            )
             columns.update(signal=_signal_column(worst), title=worst.title)
             if case.is_reopened:
                 columns["severity"] = worst.severity
@@ -272,8 +297,12 @@ class _Register:
             columns["dry_run"] = 0
             if columns["status"] == model.OBSERVED:
                 columns.update(status=model.OPEN, dispatched_at=None)
-            timeline.record(self._store, case.id, "dry_run_ended",
-                            "a real alert joined this dry run: it counts now")
+            timeline.record(
+                self._store,
+                case.id,
+                "dry_run_ended",
+                "a real alert joined this dry run: it counts now",
+            )
 
     def _narrate(self, case: _Case, firing: int) -> None:
         began = counted(len(case.began), "alert")
@@ -302,15 +331,17 @@ def _worse(one: str, other: str) -> str:
 
 
 def _signal_column(signal: Signal) -> str:
-    return dump({
-        "fingerprint": signal.fingerprint,
-        "starts_at": signal.starts_at,
-        "labels": signal.labels,
-        "annotations": signal.annotations,
-        "generator_url": signal.generator_url,
-        "grouping": signal.grouping,
-        "marks": list(signal.marks),
-    })
+    return dump(
+        {
+            "fingerprint": signal.fingerprint,
+            "starts_at": signal.starts_at,
+            "labels": signal.labels,
+            "annotations": signal.annotations,
+            "generator_url": signal.generator_url,
+            "grouping": signal.grouping,
+            "marks": list(signal.marks),
+        }
+    )
 
 
 def _new_columns(signal: Signal, status: str, settings: AttachSettings, now: float) -> Row:

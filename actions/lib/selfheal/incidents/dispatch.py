@@ -30,12 +30,15 @@ _CHUNK = 400
 # Spelled so that each is a range of the index incidents_by_turn.
 _FRESH = "i.status = 'open' AND i.dispatched_at IS NULL AND i.cleared_at IS NULL"
 _LAPSED = "i.status = 'open' AND i.dispatched_at <= ? AND i.cleared_at IS NULL"
-_COLUMNS = ("i.id, i.severity, i.alert_type, i.source, i.alert_count, i.response_level, "
-            "i.dispatched_at, i.opened_at")
+_COLUMNS = (
+    "i.id, i.severity, i.alert_type, i.source, i.alert_count, i.response_level, "
+    "i.dispatched_at, i.opened_at"
+)
 
 
-def dispatch(ctx: Context, *, cleared: Optional[Sequence[str]] = None,
-             force: Sequence[str] = ()) -> Dict[str, Any]:
+def dispatch(
+    ctx: Context, *, cleared: Optional[Sequence[str]] = None, force: Sequence[str] = ()
+) -> Dict[str, Any]:
     """Start responses to waiting incidents, and the closing of those whose last alert ended.
 
     `cleared` names incidents that have just been cleared; None means all that were cleared a while
@@ -53,8 +56,13 @@ def dispatch(ctx: Context, *, cleared: Optional[Sequence[str]] = None,
     dispatched = [row["id"] for row in chosen if _start(ctx, row, errors)]
     closing = _close(ctx, _to_close(ctx.store, cleared), errors)
     storm = _tell_of_storm(ctx, len(dispatched), waiting, worst, errors)
-    return {"dispatched": dispatched, "closing": closing, "waiting": waiting, "storm": storm,
-            "error": errors[0] if errors else ""}
+    return {
+        "dispatched": dispatched,
+        "closing": closing,
+        "waiting": waiting,
+        "storm": storm,
+        "error": errors[0] if errors else "",
+    }
 
 
 def _reserve(store: Store, limit: int, force: Sequence[str]) -> Tuple[List[Row], int, str]:
@@ -67,7 +75,10 @@ def _reserve(store: Store, limit: int, force: Sequence[str]) -> Tuple[List[Row],
         under_way = int(
             store.value(
                 "SELECT COUNT(*) FROM incidents WHERE status = 'open' AND dispatched_at > ?",
-                (lapsed,)) or 0)
+                (lapsed,),
+            ) or
+            0
+        )
         room = max(0, limit - responding_count(store) - under_way)
         chosen = _forced(store, force)
         _mark(store, chosen, now)
@@ -75,7 +86,8 @@ def _reserve(store: Store, limit: int, force: Sequence[str]) -> Tuple[List[Row],
         left = next_in_turn[room:]
         waiting = sum(
             int(store.value("SELECT COUNT(*) FROM incidents i WHERE %s" % condition, values) or 0)
-            for condition, values in ((_FRESH, ()), (_LAPSED, (lapsed,))))
+            for condition, values in ((_FRESH, ()), (_LAPSED, (lapsed,)))
+        )
         _mark(store, next_in_turn[:room], now)
     chosen += next_in_turn[:room]
     return chosen, waiting - len(next_in_turn[:room]), left[0]["severity"] if left else ""
@@ -88,18 +100,23 @@ def _next_in_turn(store: Store, lapsed: float, limit: int) -> List[Row]:
     for severity in model.SEVERITIES:
         rows = store.query(
             "SELECT %s FROM incidents i WHERE %s AND i.severity = ? ORDER BY i.opened_at, i.id "
-            "LIMIT ?" % (_COLUMNS, _FRESH), (severity, limit - fresh))
+            "LIMIT ?" % (_COLUMNS, _FRESH),
+            (severity, limit - fresh),
+        )
         found += rows
         fresh += len(rows)
         if fresh == limit:
             break
-    return sorted(found, key=lambda row: (
-        model.severity_rank(row["severity"]), row["opened_at"], row["id"]))[:limit]
+    return sorted(
+        found, key=lambda row: (model.severity_rank(row["severity"]), row["opened_at"], row["id"])
+    )[:limit]
 
 
 def _mark(store: Store, rows: Sequence[Row], now: float) -> None:
-    store.execute_many("UPDATE incidents SET dispatched_at = ?, updated_at = ? WHERE id = ?",
-                       [(now, now, row["id"]) for row in rows])
+    store.execute_many(
+        "UPDATE incidents SET dispatched_at = ?, updated_at = ? WHERE id = ?",
+        [(now, now, row["id"]) for row in rows],
+    )
     for row in rows:
         row["dispatched_at"] = now
 
@@ -111,32 +128,43 @@ def _forced(store: Store, names: Iterable[str]) -> List[Row]:
         found += store.query(
             "SELECT %s FROM incidents i LEFT JOIN locks l ON l.name = 'incident:' || i.id AND "
             "l.expires_at > ? "
-            "WHERE i.id IN (%s) AND i.status IN (%s) AND i.cleared_at IS NULL AND l.name IS NULL" %
-            (_COLUMNS, placeholders(chunk), placeholders(takeable)),
-            (store.now(), *chunk, *takeable))
+            "WHERE i.id IN (%s) AND i.status IN (%s) AND i.cleared_at IS NULL AND l.name IS NULL"
+            % (_COLUMNS, placeholders(chunk), placeholders(takeable)),
+            (store.now(), *chunk, *takeable),
+        )
     return found
 
 
 def _start(ctx: Context, row: Row, errors: List[str]) -> bool:
     payload = {
-        "incident_id": row["id"], "severity": row["severity"], "alert_type": row["alert_type"],
-        "status": "firing", "source": row["source"], "alert_count": row["alert_count"],
-        "response_level": row["response_level"]}
+        "incident_id": row["id"],
+        "severity": row["severity"],
+        "alert_type": row["alert_type"],
+        "status": "firing",
+        "source": row["source"],
+        "alert_count": row["alert_count"],
+        "response_level": row["response_level"],
+    }
     if _inject(ctx, ALERT_TRIGGER, payload, errors):
         timeline.record(ctx.store, row["id"], "dispatched", "asked for a response")
         return True
     ctx.store.execute(
         "UPDATE incidents SET dispatched_at = NULL WHERE id = ? AND dispatched_at = ?",
-        (row["id"], row["dispatched_at"]))
+        (row["id"], row["dispatched_at"]),
+    )
     return False
 
 
 def _to_close(store: Store, names: Optional[Sequence[str]]) -> List[Row]:
-    what = ("SELECT i.id, i.severity, i.source FROM incidents i "
-            "WHERE i.status <> 'resolved' AND i.cleared_at IS NOT NULL AND ")
+    what = (
+        "SELECT i.id, i.severity, i.source FROM incidents i "
+        "WHERE i.status <> 'resolved' AND i.cleared_at IS NOT NULL AND "
+    )
     if names is None:
-        return store.query(what + "i.cleared_at <= ? ORDER BY i.cleared_at LIMIT ?",
-                           (store.now() - CLOSE_WITHIN_S, _MAX_CLOSED_AT_ONCE))
+        return store.query(
+            what + "i.cleared_at <= ? ORDER BY i.cleared_at LIMIT ?",
+            (store.now() - CLOSE_WITHIN_S, _MAX_CLOSED_AT_ONCE),
+        )
     found: List[Row] = []
     for chunk in in_chunks(sorted(set(names)), _CHUNK):
         found += store.query(what + "i.id IN (%s)" % placeholders(chunk), chunk)
@@ -144,9 +172,16 @@ def _to_close(store: Store, names: Optional[Sequence[str]]) -> List[Row]:
 
 
 def _close(ctx: Context, rows: Sequence[Row], errors: List[str]) -> List[str]:
-    return [row["id"] for row in rows if _inject(
-        ctx, RESOLVED_TRIGGER,
-        {"incident_id": row["id"], "severity": row["severity"], "source": row["source"]}, errors)]
+    return [
+        row["id"]
+        for row in rows
+        if _inject(
+            ctx,
+            RESOLVED_TRIGGER,
+            {"incident_id": row["id"], "severity": row["severity"], "source": row["source"]},
+            errors,
+        )
+    ]
 
 
 def _inject(ctx: Context, trigger: str, payload: Dict[str, Any], errors: List[str]) -> bool:
@@ -156,14 +191,19 @@ def _inject(ctx: Context, trigger: str, payload: Dict[str, Any], errors: List[st
         ctx.platform.inject(trigger, payload)
         return True
     except SelfhealError as error:
-        ctx.log.error("%s for %s did not get out; it is tried again: %s", trigger,
-                      payload.get("incident_id", "all"), error)
+        ctx.log.error(
+            "%s for %s did not get out; it is tried again: %s",
+            trigger,
+            payload.get("incident_id", "all"),
+            error,
+        )
         errors.append(str(error))
         return False
 
 
-def _tell_of_storm(ctx: Context, dispatched: int, waiting: int, worst: str,
-                   errors: List[str]) -> bool:
+def _tell_of_storm(
+    ctx: Context, dispatched: int, waiting: int, worst: str, errors: List[str]
+) -> bool:
     """Inject one trigger when a storm begins, and remember it until nothing waits any more."""
     store = ctx.store
     known = store.value("SELECT status FROM system_status WHERE component = ?", (_STORM,))
@@ -173,8 +213,12 @@ def _tell_of_storm(ctx: Context, dispatched: int, waiting: int, worst: str,
         return False
     if known == "storm":
         return False
-    payload = {"count": dispatched + waiting, "dispatched": dispatched, "waiting": waiting,
-               "worst_severity": worst}
+    payload = {
+        "count": dispatched + waiting,
+        "dispatched": dispatched,
+        "waiting": waiting,
+        "worst_severity": worst,
+    }
     if not _inject(ctx, STORM_TRIGGER, payload, errors):
         return False
     _set_storm(store, "storm")
@@ -187,4 +231,6 @@ def _set_storm(store: Store, status: str) -> None:
         "INSERT INTO system_status (component, status, detail, since, updated_at) VALUES (?, ?, "
         "NULL, ?, ?) "
         "ON CONFLICT (component) DO UPDATE SET status = excluded.status, since = excluded.since, "
-        "updated_at = excluded.updated_at", (_STORM, status, now, now))
+        "updated_at = excluded.updated_at",
+        (_STORM, status, now, now),
+    )

@@ -56,8 +56,8 @@ def incident_list(
         conditions.append("(status <> ? OR updated_at >= ?)")
         parameters += [model.RESOLVED, ctx.clock.now() - float(hours) * 3600]
     rows = ctx.store.query(
-        "SELECT %s FROM incidents WHERE %s ORDER BY opened_at DESC, id DESC LIMIT ?" %
-        (_COLUMNS, " AND ".join(conditions) or "1 = 1"),
+        "SELECT %s FROM incidents WHERE %s ORDER BY opened_at DESC, id DESC LIMIT ?"
+        % (_COLUMNS, " AND ".join(conditions) or "1 = 1"),
         (*parameters, count),
     )
     return {"incidents": [_line(row) for row in rows], "count": len(rows)}

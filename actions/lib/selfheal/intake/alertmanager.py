@@ -37,8 +37,21 @@ _MAX_HASHED = 64 * 1024
 _MIN_PIECE = 256  # bytes; a shorter piece of a long text says nothing
 _FAR_AHEAD_S = 10 * 366 * 86400.0
 # Kept before any other when labels must be cut: they say which incident the alert belongs to.
-_KEPT = ("alertname", "severity", "cluster", "namespace", "pod", "instance", "service", "job",
-         "node", "deployment", "statefulset", "daemonset", "workload")
+_KEPT = (
+    "alertname",
+    "severity",
+    "cluster",
+    "namespace",
+    "pod",
+    "instance",
+    "service",
+    "job",
+    "node",
+    "deployment",
+    "statefulset",
+    "daemonset",
+    "workload",
+)
 _TITLES = ("summary", "message", "description")
 
 
@@ -81,27 +94,37 @@ def parse_body(body: Any, reading: Reading) -> Parsed:
         raise InvalidInput(
             "the body is %s, not an object as Alertmanager's webhook sends it; point its "
             "webhook_configs url at "
-            "this hook and send application/json" % _kind(body))
+            "this hook and send application/json" % _kind(body)
+        )
     version = body.get("version", VERSION)
     if str(version) != VERSION:
         raise InvalidInput(
-            "the body has version %r; only Alertmanager's version \"4\" (since 0.6) is understood" %
-            one_line(str(version), 40))
+            'the body has version %r; only Alertmanager\'s version "4" (since 0.6) is understood'
+            % one_line(str(version), 40)
+        )
     alerts = body.get("alerts")
     if not isinstance(alerts, (list, tuple)):
         raise InvalidInput(
-            "the body has no list `alerts` (it is %s); is this an Alertmanager webhook?" %
-            _kind(alerts))
+            "the body has no list `alerts` (it is %s); is this an Alertmanager webhook?"
+            % _kind(alerts)
+        )
     signals, rejected = parse_alerts(alerts, reading)
     left_out = body.get("truncatedAlerts")
     truncated = max(0, left_out) if isinstance(left_out, int) else 0
-    return Parsed(signals, rejected, truncated, _plain(body.get("receiver")),
-                  _plain(body.get("groupKey")), _texts(body.get("groupLabels")),
-                  _texts(body.get("commonLabels")))
+    return Parsed(
+        signals,
+        rejected,
+        truncated,
+        _plain(body.get("receiver")),
+        _plain(body.get("groupKey")),
+        _texts(body.get("groupLabels")),
+        _texts(body.get("commonLabels")),
+    )
 
 
-def parse_alerts(alerts: Sequence[Any],
-                 reading: Reading) -> Tuple[List[Signal], List[Tuple[str, Any]]]:
+def parse_alerts(
+    alerts: Sequence[Any], reading: Reading
+) -> Tuple[List[Signal], List[Tuple[str, Any]]]:
     """(signals, rejected) of a list of alerts, as the webhook or the API writes them."""
     signals: List[Signal] = []
     rejected: List[Tuple[str, Any]] = []
@@ -130,27 +153,30 @@ def parse_alert(alert: Any, reading: Reading) -> Signal:
     scope = scope_of(labels, reading.cluster_label)
     group_key, grouping = group_of(name, labels, scope, reading.group_by)
     title = next((annotations[key] for key in _TITLES if annotations.get(key, "").strip()), name)
-    return Signal(fingerprint=fingerprint,
-                  starts_at=starts_at,
-                  status=status,
-                  alert_name=name,
-                  severity=severity_of(labels.get("severity")),
-                  title=one_line(title[:2000], _MAX_NAME) or name,
-                  source=reading.source,
-                  group_key=group_key,
-                  grouping=grouping,
-                  labels=_limited(labels, reading.max_bytes, "labels", marks),
-                  annotations=_limited(annotations, reading.max_bytes, "annotations", marks),
-                  ends_at=ends_at,
-                  generator_url=truncate(
-                      printable(_plain(alert.get("generatorURL"))[:_MAX_URL + 1]), _MAX_URL),
-                  cluster=scope.cluster,
-                  namespace=scope.namespace,
-                  workload=scope.workload,
-                  instance=scope.instance,
-                  service=scope.service,
-                  updated_at=canonical_time(alert.get("updatedAt")) if reading.is_answer else None,
-                  marks=tuple(marks))
+    return Signal(
+        fingerprint=fingerprint,
+        starts_at=starts_at,
+        status=status,
+        alert_name=name,
+        severity=severity_of(labels.get("severity")),
+        title=one_line(title[:2000], _MAX_NAME) or name,
+        source=reading.source,
+        group_key=group_key,
+        grouping=grouping,
+        labels=_limited(labels, reading.max_bytes, "labels", marks),
+        annotations=_limited(annotations, reading.max_bytes, "annotations", marks),
+        ends_at=ends_at,
+        generator_url=truncate(
+            printable(_plain(alert.get("generatorURL"))[: _MAX_URL + 1]), _MAX_URL
+        ),
+        cluster=scope.cluster,
+        namespace=scope.namespace,
+        workload=scope.workload,
+        instance=scope.instance,
+        service=scope.service,
+        updated_at=canonical_time(alert.get("updatedAt")) if reading.is_answer else None,
+        marks=tuple(marks),
+    )
 
 
 def _fingerprint(given: Any, labels: Dict[str, str], marks: List[str]) -> str:
@@ -158,8 +184,9 @@ def _fingerprint(given: Any, labels: Dict[str, str], marks: List[str]) -> str:
     alerts.
     """
     size = sum(len(name) + len(value) for name, value in labels.items())
-    is_usable = isinstance(given, str) and len(given) == 16 and all(c in "0123456789abcdef"
-                                                                    for c in given)
+    is_usable = (
+        isinstance(given, str) and len(given) == 16 and all(c in "0123456789abcdef" for c in given)
+    )
     if size > _MAX_HASHED:
         if is_usable:
             return str(given)
@@ -171,8 +198,9 @@ def _fingerprint(given: Any, labels: Dict[str, str], marks: List[str]) -> str:
     return computed
 
 
-def _times(alert: Mapping[str, Any], reading: Reading,
-           marks: List[str]) -> Tuple[str, str, Optional[str]]:
+def _times(
+    alert: Mapping[str, Any], reading: Reading, marks: List[str]
+) -> Tuple[str, str, Optional[str]]:
     """(status, starts_at, ends_at); ends_at only for a resolved alert."""
     now = time_text(reading.now)
     starts_at, ends_at = canonical_time(alert.get("startsAt")), canonical_time(alert.get("endsAt"))
@@ -241,5 +269,7 @@ def _kind(value: Any) -> str:
         return "an object"
     if isinstance(value, (list, tuple)):
         return "a list"
-    return "%s %s" % ("the text" if isinstance(value, str) else "the value",
-                      one_line(repr(value)[:200], 60))
+    return "%s %s" % (
+        "the text" if isinstance(value, str) else "the value",
+        one_line(repr(value)[:200], 60),
+    )

@@ -25,14 +25,33 @@ _MAX_NAME = 253  # the longest name that Kubernetes allows
 _NAMESPACE = ("exported_namespace", "namespace", "kubernetes_namespace")
 _POD = ("exported_pod", "pod", "kubernetes_pod_name", "pod_name")
 # Labels that name the workload. `job` is none of them: to Prometheus it is the scrape job.
-_WORKLOAD = ("workload", "deployment", "statefulset", "daemonset", "cronjob", "deploymentconfig",
-             "rollout")
+_WORKLOAD = (
+    "workload",
+    "deployment",
+    "statefulset",
+    "daemonset",
+    "cronjob",
+    "deploymentconfig",
+    "rollout",
+)
 # Objects that are no workload but tell causes apart, where `instance` would be the exporter's for
 # all of them.
-_OBJECT = ("persistentvolumeclaim", "persistentvolume", "horizontalpodautoscaler",
-           "poddisruptionbudget", "resourcequota", "ingress", "node")
-_SERVICE = ("exported_service", "service", "app", "app_kubernetes_io_name",
-            "label_app_kubernetes_io_name")
+_OBJECT = (
+    "persistentvolumeclaim",
+    "persistentvolume",
+    "horizontalpodautoscaler",
+    "poddisruptionbudget",
+    "resourcequota",
+    "ingress",
+    "node",
+)
+_SERVICE = (
+    "exported_service",
+    "service",
+    "app",
+    "app_kubernetes_io_name",
+    "label_app_kubernetes_io_name",
+)
 # Scrape jobs that speak of others' pods; any other exporter's `pod` label is its own pod.
 _SPEAKS_OF_OTHERS = ("kube-state-metrics", "kubelet", "cadvisor")
 
@@ -48,7 +67,8 @@ _GENERATED_POD = re.compile(r"(.+)-([%s]{5})\Z" % _SAFE)
 # Words that can be written in the safe alphabet and end real names more often than chance makes
 # them.
 _WORDS = frozenset(
-    "dhcpd grpcs html5 httpd https mssql nfsv4 pgsql plsql smtps sshfs xhtml".split())
+    "dhcpd grpcs html5 httpd https mssql nfsv4 pgsql plsql smtps sshfs xhtml".split()
+)
 
 
 @dataclass(frozen=True)
@@ -74,7 +94,7 @@ def owner_of_pod(pod: str, node: str = "") -> Optional[str]:
         if found:
             return found.group(1)
     if node and pod.endswith("-" + node) and len(pod) > len(node) + 1:
-        return pod[:-len(node) - 1]
+        return pod[: -len(node) - 1]
     generated = _GENERATED_POD.match(pod)
     if generated and generated.group(2) not in _WORDS and not generated.group(2).isdigit():
         return generated.group(1)
@@ -85,13 +105,17 @@ def owner_of_pod(pod: str, node: str = "") -> Optional[str]:
 def scope_of(labels: Mapping[str, str], cluster_label: str = "cluster") -> Scope:
     """The scope that `labels` describe."""
     return Scope(
-        cluster=_first(labels, (cluster_label,)), namespace=_first(labels, _NAMESPACE),
-        workload=_workload(labels), instance=_first(labels, ("exported_instance", "instance")),
-        service=_first(labels, _SERVICE))
+        cluster=_first(labels, (cluster_label,)),
+        namespace=_first(labels, _NAMESPACE),
+        workload=_workload(labels),
+        instance=_first(labels, ("exported_instance", "instance")),
+        service=_first(labels, _SERVICE),
+    )
 
 
-def group_of(alert_name: str, labels: Mapping[str, str], scope: Scope,
-             group_by: Sequence[str] = ()) -> Tuple[str, Dict[str, str]]:
+def group_of(
+    alert_name: str, labels: Mapping[str, str], scope: Scope, group_by: Sequence[str] = ()
+) -> Tuple[str, Dict[str, str]]:
     """(group key, what it was made of).
 
     With `group_by` these labels and nothing else tell causes apart; an alert that has none of them
@@ -102,10 +126,15 @@ def group_of(alert_name: str, labels: Mapping[str, str], scope: Scope,
         whole = {name: labels.get(name, "") for name in group_by}
     else:
         parts = {"alertname": alert_name}
-        parts.update((name, value)
-                     for name, value in (("cluster", scope.cluster), ("namespace", scope.namespace),
-                                         _subject(labels, scope))
-                     if value)
+        parts.update(
+            (name, value)
+            for name, value in (
+                ("cluster", scope.cluster),
+                ("namespace", scope.namespace),
+                _subject(labels, scope),
+            )
+            if value
+        )
         whole = parts
     text = json.dumps([VERSION, whole], sort_keys=True)
     return "v%d:%s" % (VERSION, hashlib.sha256(text.encode("ascii")).hexdigest()[:40]), parts

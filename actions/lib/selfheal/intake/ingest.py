@@ -27,8 +27,8 @@ _MAX_LISTED = 500
 _NAMES = ("alertname", "alert_name", "alert", "name")
 _TEXTS = ("summary", "description", "message", "runbook_url")
 _FORMS = (
-    "give at least {\"alertname\": ...}, or an alert with its labels, or a whole Alertmanager "
-    "body")
+    'give at least {"alertname": ...}, or an alert with its labels, or a whole Alertmanager body'
+)
 _FIELDS = ("status", "startsAt", "endsAt", "generatorURL", "fingerprint")
 
 
@@ -51,8 +51,9 @@ def ingest_alertmanager(ctx: Context, payload: Dict[str, Any]) -> Dict[str, Any]
     return _result(ctx.store, attachment, parsed.rejected, started, missing)
 
 
-def prometheus_alert_handler(ctx: Context, alert_data: Any, response_level: str = "auto",
-                             dry_run: bool = False) -> Dict[str, Any]:
+def prometheus_alert_handler(
+    ctx: Context, alert_data: Any, response_level: str = "auto", dry_run: bool = False
+) -> Dict[str, Any]:
     """Take an alert from a person, and respond to its incident now, past the limit of a batch.
 
     `alert_data` is a webhook body, one alert ({"labels": ...}), a list of alerts, or plain names
@@ -62,13 +63,17 @@ def prometheus_alert_handler(ctx: Context, alert_data: Any, response_level: str 
     read from it, StoreError.
     """
     if response_level not in model.RESPONSE_LEVELS:
-        raise InvalidInput("response_level is %r; it can be %s" %
-                           (response_level, ", ".join(model.RESPONSE_LEVELS)))
+        raise InvalidInput(
+            "response_level is %r; it can be %s"
+            % (response_level, ", ".join(model.RESPONSE_LEVELS))
+        )
     body, source = _as_body(alert_data)
     parsed = _parsed(ctx, body, reading_for(ctx, source))
     if not parsed.signals:
-        raise InvalidInput("no alert can be read from alert_data: %s" % (
-            parsed.rejected[0][0] if parsed.rejected else "its list of alerts is empty"))
+        raise InvalidInput(
+            "no alert can be read from alert_data: %s"
+            % (parsed.rejected[0][0] if parsed.rejected else "its list of alerts is empty")
+        )
     attachment = attach(ctx.store, parsed.signals, settings_for(ctx, response_level, dry_run))
     started = dispatch(ctx, cleared=attachment.cleared, force=attachment.touched)
     result = _result(ctx.store, attachment, parsed.rejected, started, parsed.truncated)
@@ -78,17 +83,19 @@ def prometheus_alert_handler(ctx: Context, alert_data: Any, response_level: str 
 
 def reading_for(ctx: Context, source: str = SOURCE, is_answer: bool = False) -> Reading:
     """How alerts are read under this configuration. Raises ConfigError."""
-    return Reading(now=ctx.clock.now(),
-                   group_by=tuple(str(name) for name in ctx.config.get("incidents.group_by") or ()),
-                   cluster_label=str(ctx.config.get("routing.cluster_label")),
-                   max_bytes=int(ctx.config.number("incidents.max_label_bytes")),
-                   source=source,
-                   is_answer=is_answer)
+    return Reading(
+        now=ctx.clock.now(),
+        group_by=tuple(str(name) for name in ctx.config.get("incidents.group_by") or ()),
+        cluster_label=str(ctx.config.get("routing.cluster_label")),
+        max_bytes=int(ctx.config.number("incidents.max_label_bytes")),
+        source=source,
+        is_answer=is_answer,
+    )
 
 
-def settings_for(ctx: Context,
-                 response_level: Optional[str] = None,
-                 dry_run: Optional[bool] = None) -> AttachSettings:
+def settings_for(
+    ctx: Context, response_level: Optional[str] = None, dry_run: Optional[bool] = None
+) -> AttachSettings:
     """How incidents are opened under this configuration. Raises ConfigError."""
     return AttachSettings(ctx.config.number("incidents.reopen_minutes"), response_level, dry_run)
 
@@ -125,36 +132,62 @@ def _left_out(ctx: Context, parsed: Parsed) -> Tuple[List[Signal], str]:
 def receivers_of(alert: Mapping[str, Any]) -> List[str]:
     """The names of the receivers that an alert of the API is routed to."""
     receivers = alert.get("receivers")
-    return [str(receiver.get("name"))
-            for receiver in receivers
-            if isinstance(receiver, Mapping)] if isinstance(receivers, list) else []
+    return (
+        [str(receiver.get("name")) for receiver in receivers if isinstance(receiver, Mapping)]
+        if isinstance(receivers, list)
+        else []
+    )
 
 
-def _note_missing(store: Store, incident_ids: Sequence[str], parsed: Parsed, missing: int,
-                  trouble: str) -> None:
+def _note_missing(
+    store: Store, incident_ids: Sequence[str], parsed: Parsed, missing: int, trouble: str
+) -> None:
     key = hashlib.sha256(parsed.group_key.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     why = trouble or "its API does not list them as firing any more"
-    message = ("Alertmanager left %d alerts out of this notification (max_alerts of its receiver): "
-               "%s" % (missing, why))
+    message = (
+        "Alertmanager left %d alerts out of this notification (max_alerts of its receiver): "
+        "%s" % (missing, why)
+    )
     for incident_id in incident_ids:
-        timeline.record(store, incident_id, "alerts_missing", message, {"missing": missing},
-                        once="missing:%s:%d" % (key, missing))
+        timeline.record(
+            store,
+            incident_id,
+            "alerts_missing",
+            message,
+            {"missing": missing},
+            once="missing:%s:%d" % (key, missing),
+        )
 
 
-def _result(store: Store, attachment: Attachment, rejected: Sequence[Tuple[str, Any]],
-            started: Dict[str, Any], missing: int) -> Dict[str, Any]:
+def _result(
+    store: Store,
+    attachment: Attachment,
+    rejected: Sequence[Tuple[str, Any]],
+    started: Dict[str, Any],
+    missing: int,
+) -> Dict[str, Any]:
     new = set(attachment.opened)
     incidents = [
-        {"incident_id": row["id"], "status": row["status"], "is_new": row["id"] in new,
-         "alert_type": row["alert_type"]}
-        for row in _rows(store, attachment.touched[:_MAX_LISTED])]
+        {
+            "incident_id": row["id"],
+            "status": row["status"],
+            "is_new": row["id"] in new,
+            "alert_type": row["alert_type"],
+        }
+        for row in _rows(store, attachment.touched[:_MAX_LISTED])
+    ]
     return {
-        "incidents": incidents, "opened": len(attachment.opened),
-        "reopened": len(attachment.reopened), "attached": len(attachment.attached
-                                                              ), "cleared": len(attachment.cleared),
-        "rejected": [{"reason": reason} for reason, _ in rejected[:rejects.MAX_KEPT]],
-        "missing": missing, "dispatched": len(started["dispatched"]), "waiting": started["waiting"],
-        "storm": started["storm"], "error": started["error"]
+        "incidents": incidents,
+        "opened": len(attachment.opened),
+        "reopened": len(attachment.reopened),
+        "attached": len(attachment.attached),
+        "cleared": len(attachment.cleared),
+        "rejected": [{"reason": reason} for reason, _ in rejected[: rejects.MAX_KEPT]],
+        "missing": missing,
+        "dispatched": len(started["dispatched"]),
+        "waiting": started["waiting"],
+        "storm": started["storm"],
+        "error": started["error"],
     }
 
 
@@ -162,8 +195,10 @@ def _rows(store: Store, incident_ids: Sequence[str]) -> List[Row]:
     found: List[Row] = []
     for chunk in in_chunks(list(incident_ids), 400):
         found += store.query(
-            "SELECT id, status, alert_type, severity FROM incidents WHERE id IN (%s)" %
-            placeholders(chunk), chunk)
+            "SELECT id, status, alert_type, severity FROM incidents WHERE id IN (%s)"
+            % placeholders(chunk),
+            chunk,
+        )
     return sorted(found, key=lambda row: (model.severity_rank(row["severity"]), row["id"]))
 
 

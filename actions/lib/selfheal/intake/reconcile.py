@@ -47,24 +47,30 @@ def reconcile(ctx: Context, target_name: str, target: Mapping[str, Any]) -> Dict
     answer = alertmanager.active_alerts(ctx.http, target)
     settled = alertmanager.uptime_s(ctx.http, target, ctx.clock.now()) >= SETTLED_S
     known = _known(ctx.store, ctx.config, target_name)
-    signals, rejected = parse_alerts([alert for alert in answer if _is_ours(alert, target)],
-                                     reading_for(ctx, is_answer=True))
+    signals, rejected = parse_alerts(
+        [alert for alert in answer if _is_ours(alert, target)], reading_for(ctx, is_answer=True)
+    )
     rejects.record(ctx.store, SOURCE, rejected)
-    there = {signal.fingerprint
-             for signal in signals} | {str(alert.get("fingerprint"))
-                                       for alert in answer}
+    there = {signal.fingerprint for signal in signals} | {
+        str(alert.get("fingerprint")) for alert in answer
+    }
     new = _unseen(signals, answer, known, looked_at)
     ended = _ended(ctx.store, target_name, known, there, looked_at) if settled else []
     attachment = attach(ctx.store, new + ended, settings_for(ctx))
     started = dispatch(ctx)
     closing = dispatch(ctx, cleared=attachment.cleared) if attachment.cleared else started
     return {
-        "active": len(answer), "muted": sum(1 for alert in answer
-                                            if _is_muted(alert)), "opened": len(attachment.opened),
-        "reopened": len(attachment.reopened), "attached": len(attachment.attached),
-        "resolved": len(ended), "cleared": len(attachment.cleared),
-        "dispatched": len(started["dispatched"]), "waiting": started["waiting"], "settled": settled,
-        "error": started["error"] or closing["error"]
+        "active": len(answer),
+        "muted": sum(1 for alert in answer if _is_muted(alert)),
+        "opened": len(attachment.opened),
+        "reopened": len(attachment.reopened),
+        "attached": len(attachment.attached),
+        "resolved": len(ended),
+        "cleared": len(attachment.cleared),
+        "dispatched": len(started["dispatched"]),
+        "waiting": started["waiting"],
+        "settled": settled,
+        "error": started["error"] or closing["error"],
     }
 
 
@@ -87,7 +93,9 @@ def _known(store: Store, config: Config, target_name: str) -> Dict[str, List[Row
         "i.resolved_at, i.cluster, "
         "i.group_key, i.alert_type, i.severity FROM alerts a JOIN incidents i ON i.id = "
         "a.incident_id "
-        "WHERE a.status = ? AND a.source = ?", (FIRING, SOURCE))
+        "WHERE a.status = ? AND a.source = ?",
+        (FIRING, SOURCE),
+    )
     targets: Dict[Optional[str], bool] = {}
     found: Dict[str, List[Row]] = {}
     for row in rows:
@@ -99,8 +107,9 @@ def _known(store: Store, config: Config, target_name: str) -> Dict[str, List[Row
     return found
 
 
-def _unseen(signals: List[Signal], answer: List[Dict[str, Any]], known: Mapping[str, List[Row]],
-            now: float) -> List[Signal]:
+def _unseen(
+    signals: List[Signal], answer: List[Dict[str, Any]], known: Mapping[str, List[Row]], now: float
+) -> List[Signal]:
     """Alerts that fire there and not here, and those that still fire although their incident is
     closed.
     """
@@ -108,20 +117,24 @@ def _unseen(signals: List[Signal], answer: List[Dict[str, Any]], known: Mapping[
     found = []
     for signal in signals:
         rows = known.get(signal.fingerprint, [])
-        is_open = any(row["incident_status"] != model.RESOLVED or
-                      now - (row["resolved_at"] or 0) < LATE_MESSAGE_S for row in rows)
+        is_open = any(
+            row["incident_status"] != model.RESOLVED or
+            now - (row["resolved_at"] or 0) < LATE_MESSAGE_S
+            for row in rows
+        )
         if not is_open and signal.fingerprint not in muted:
             found.append(signal)
     return found
 
 
-def _ended(store: Store, target_name: str, known: Mapping[str, List[Row]], there: Any,
-           looked_at: float) -> List[Signal]:
+def _ended(
+    store: Store, target_name: str, known: Mapping[str, List[Row]], there: Any, looked_at: float
+) -> List[Signal]:
     """The ends of alerts that were missing there now and the time before."""
     name = "alertmanager_missed:%s" % target_name
-    before: Dict[str,
-                 float] = load(store.value("SELECT value FROM checkpoints WHERE name = ?",
-                                           (name,))) or {}
+    before: Dict[str, float] = (
+        load(store.value("SELECT value FROM checkpoints WHERE name = ?", (name,))) or {}
+    )
     missed: Dict[str, float] = {}
     ended: List[Signal] = []
     for fingerprint, rows in known.items():
@@ -137,28 +150,30 @@ def _ended(store: Store, target_name: str, known: Mapping[str, List[Row]], there
             "INSERT INTO checkpoints (name, value, updated_at) VALUES (?, ?, ?) "
             "ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = "
             "excluded.updated_at",
-            (name, dump(missed), store.now()))
+            (name, dump(missed), store.now()),
+        )
     return ended
 
 
 def _end_of(row: Row, ended_at: float) -> Signal:
     """The end of the alert at `ended_at`, when it was first missed: a start after that is new."""
-    return Signal(fingerprint=row["fingerprint"],
-                  starts_at=row["starts_at"],
-                  status=RESOLVED,
-                  alert_name=row["alert_type"],
-                  severity=row["severity"],
-                  title=row["alert_type"],
-                  source=SOURCE,
-                  group_key=row["group_key"],
-                  labels={},
-                  annotations={},
-                  ends_at=max(time_text(ended_at), row["starts_at"]))
+    return Signal(
+        fingerprint=row["fingerprint"],
+        starts_at=row["starts_at"],
+        status=RESOLVED,
+        alert_name=row["alert_type"],
+        severity=row["severity"],
+        title=row["alert_type"],
+        source=SOURCE,
+        group_key=row["group_key"],
+        labels={},
+        annotations={},
+        ends_at=max(time_text(ended_at), row["starts_at"]),
+    )
 
 
 def _is_ours(alert: Mapping[str, Any], target: Mapping[str, Any]) -> bool:
-    """Whether the alert is routed to us, where the target's setting `receiver` names our receiver.
-    """
+    """Whether the alert is routed to us, if the target's setting `receiver` names a receiver."""
     receiver = target.get("receiver")
     return not receiver or receiver in receivers_of(alert)
 

@@ -1,5 +1,4 @@
-"""What could not be used, kept for a person to look at: the reason, and a sample that fits a table.
-"""
+"""What could not be used, kept for a person to look at: the reason, and a sample of it."""
 
 from __future__ import annotations
 
@@ -24,8 +23,11 @@ def record(store: Store, source: str, rejected: Sequence[Tuple[str, Any]]) -> No
     now = store.now()
     store.execute_many(
         "INSERT INTO rejected_signals (id, at, source, reason, sample) VALUES (?, ?, ?, ?, ?)",
-        [(new_id("rej", now), now, source, one_line(reason, 500), sample)
-         for reason, sample in entries])
+        [
+            (new_id("rej", now), now, source, one_line(reason, 500), sample)
+            for reason, sample in entries
+        ],
+    )
 
 
 def sample_of(what: Any) -> str:
@@ -33,7 +35,10 @@ def sample_of(what: Any) -> str:
     fail.
     """
     try:
-        return truncate(dump(cap(what, 500, 20)), _MAX_SAMPLE).encode("ascii",
-                                                                      "replace").decode("ascii")
+        return (
+            truncate(dump(cap(what, 500, 20)), _MAX_SAMPLE)
+            .encode("ascii", "replace")
+            .decode("ascii")
+        )
     except (TypeError, ValueError, RecursionError) as error:
         return dump("cannot be shown: %s" % type(error).__name__)

@@ -18,7 +18,8 @@ RESOLVED = "resolved"
 _RFC3339 = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,30}))?"
     r"(?:[Zz]|([+-])(\d\d):?(\d\d))\Z",
-    re.ASCII)
+    re.ASCII,
+)
 _FNV_OFFSET = 14695981039346656037
 _FNV_PRIME = 1099511628211
 _64_BITS = (1 << 64) - 1
@@ -71,14 +72,9 @@ def canonical_time(value: Any) -> Optional[str]:
     year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
     milliseconds = int((found.group(7) or "0").ljust(3, "0")[:3])
     try:
-        moment = datetime(year,
-                          month,
-                          day,
-                          hour,
-                          minute,
-                          second,
-                          milliseconds * 1000,
-                          tzinfo=timezone.utc)
+        moment = datetime(
+            year, month, day, hour, minute, second, milliseconds * 1000, tzinfo=timezone.utc
+        )
         if found.group(8):
             offset = timedelta(hours=int(found.group(9)), minutes=int(found.group(10)))
             moment = moment - offset if found.group(8) == "+" else moment + offset
@@ -105,8 +101,11 @@ def fingerprint_of(labels: Mapping[str, str]) -> str:
     for name in sorted(labels):
         # A lone surrogate cannot come from Alertmanager itself (Go replaces it); here it must not
         # be fatal.
-        pair = name.encode("utf-8", "surrogatepass") + _SEPARATOR + labels[name].encode(
-            "utf-8", "surrogatepass")
+        pair = (
+            name.encode("utf-8", "surrogatepass") +
+            _SEPARATOR +
+            labels[name].encode("utf-8", "surrogatepass")
+        )
         for byte in pair + _SEPARATOR:
             total = ((total ^ byte) * _FNV_PRIME) & _64_BITS
     return "%016x" % total

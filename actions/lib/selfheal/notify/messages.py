@@ -365,8 +365,8 @@ def _plan(incident: Incident) -> List[str]:
         return ["none: no runbook matches this alert"]
     steps = [step for step in plan.get("steps") or [] if isinstance(step, Mapping)]
     return [
-        "%s %s (risk %s, confidence %s)" %
-        (
+        "%s %s (risk %s, confidence %s)"
+        % (
             plan.get("remedy"),
             one_line(str(plan.get("runbook") or ""), 100),
             plan.get("risk"),

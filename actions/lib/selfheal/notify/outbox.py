@@ -147,8 +147,8 @@ def send(
         raise _NotTaken(
             answer.status,
             answer.headers.get("retry-after", ""),
-            "%s answered %d%s: %s" %
-            (answer.url, answer.status, _advice(answer.status), one_line(answer.text(), 200)),
+            "%s answered %d%s: %s"
+            % (answer.url, answer.status, _advice(answer.status), one_line(answer.text(), 200)),
         )
 
 

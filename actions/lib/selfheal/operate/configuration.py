@@ -94,8 +94,8 @@ def _check(
     if allowed and value not in allowed:
         near = _nearest(str(value), [str(item) for item in allowed])
         found.append(
-            "%s must be one of %s, not %s%s" %
-            (path, ", ".join(str(item) for item in allowed), _shown(value), near)
+            "%s must be one of %s, not %s%s"
+            % (path, ", ".join(str(item) for item in allowed), _shown(value), near)
         )
     if isinstance(value, str):
         _check_text(path, value, found)
@@ -190,8 +190,8 @@ def _credentials(path: str, settings: Mapping[str, Any]) -> List[str]:
     found = []
     if settings.get("password") and not settings.get("username"):
         found.append(
-            "%s.password is set, but %s.username is not: basic authentication needs both" %
-            (path, path)
+            "%s.password is set, but %s.username is not: basic authentication needs both"
+            % (path, path)
         )
     if settings.get("token") and settings.get("username"):
         found.append("%s has both token and username: set one of them" % path)

@@ -1,2 +1,1 @@
-"""Do it and be able to undo it: runbooks, the processes they start, the record of what to put back.
-"""
+"""Do it and be able to undo it: runbooks, their processes, the record of what to put back."""

@@ -144,8 +144,7 @@ def _recorded(
 
 
 def describe(act: Any, timeout_s: float) -> Dict[str, Any]:
-    """A command or API call as plain JSON, complete: undoing needs nothing of the runbook's file.
-    """
+    """A command or API call as plain JSON, complete: an undo needs no runbook file."""
     if isinstance(act, Command):
         return {
             "kind": "command",
@@ -173,15 +172,15 @@ def in_words(step: Step) -> str:
         return (
             "run %s" % " ".join(act.argv)
             if act.argv
-            else "run a script of %d lines by %s" %
-            (len(act.script.splitlines()), " ".join(act.interpreter))
+            else "run a script of %d lines by %s"
+            % (len(act.script.splitlines()), " ".join(act.interpreter))
         )
     if isinstance(act, ApiCall):
         return "%s %s" % (act.method, without_credentials(act.url))
     if isinstance(act, Wait):
         return (
-            "wait until %s answers %d, at most %g s" %
-            (without_credentials(act.url), act.status, act.timeout_s)
+            "wait until %s answers %d, at most %g s"
+            % (without_credentials(act.url), act.status, act.timeout_s)
             if (act.url)
             else "wait %g s" % act.seconds
         )

@@ -83,8 +83,8 @@ def reference_of(value: Any, where: str, steps: Mapping[str, Step]) -> Reference
             "command, status or body of an api_call" % (where, value)
         )
     raise InvalidInput(
-        "%s: %r is none of labels.<name>, annotations.<name>, steps.<step>.<field>, incident.<%s>" %
-        (where, value, "|".join(INCIDENT_FIELDS))
+        "%s: %r is none of labels.<name>, annotations.<name>, steps.<step>.<field>, incident.<%s>"
+        % (where, value, "|".join(INCIDENT_FIELDS))
     )
 
 

@@ -76,8 +76,8 @@ def _load(content: bytes) -> Any:
                 key = self.construct_object(key_node, deep=True)
                 if isinstance(key, str) and key in seen:
                     raise InvalidInput(
-                        "the key %r is written twice (line %d)" %
-                        (key, key_node.start_mark.line + 1)
+                        "the key %r is written twice (line %d)"
+                        % (key, key_node.start_mark.line + 1)
                     )
                 if isinstance(key, str):
                     seen.add(key)
@@ -151,8 +151,8 @@ def _metadata(value: Any) -> Tuple[Tuple[str, ...], Tuple[str, ...], Tuple[Tuple
     for pattern in alert_types:
         if not pattern.strip("*? ") and not any(item.strip("*? ") for _key, item in pairs):
             raise InvalidInput(
-                "metadata.alert_type %r matches every alert: name some, or narrow it by a label" %
-                pattern
+                "metadata.alert_type %r matches every alert: name some, or narrow it by a label"
+                % pattern
             )
     return alert_types, severities, pairs
 

@@ -39,8 +39,8 @@ def parse_step(entry: Any, earlier: Mapping[str, Step]) -> Step:
     kinds = [kind for kind in KINDS if isinstance(entry, Mapping) and kind in entry]
     if len(kinds) != 1:
         raise InvalidInput(
-            "a step is a map with exactly one of %s, this one has %s" %
-            (", ".join(KINDS), " and ".join(kinds) or "none")
+            "a step is a map with exactly one of %s, this one has %s"
+            % (", ".join(KINDS), " and ".join(kinds) or "none")
         )
     kind = kinds[0]
     only_keys(entry, ("name", kind, *_EXTRA_KEYS[kind]), ("name",), "it")

@@ -64,8 +64,8 @@ def reload(plan: Mapping[str, Any]) -> Runbook:
     """
     if plan.get("remedy") != REMEDY or plan.get("risk") not in RISKS:
         raise Refused(
-            "the plan names the remedy %r with risk %r; this pack knows only runbooks" %
-            (plan.get("remedy"), plan.get("risk"))
+            "the plan names the remedy %r with risk %r; this pack knows only runbooks"
+            % (plan.get("remedy"), plan.get("risk"))
         )
     try:
         runbook = catalogue.read(str(plan.get("path") or ""))
@@ -75,7 +75,7 @@ def reload(plan: Mapping[str, Any]) -> Runbook:
         ) from error
     if runbook.digest != plan.get("digest"):
         raise Refused(
-            "the runbook %s has changed since it was decided on; analyze the incident again" %
-            runbook.path
+            "the runbook %s has changed since it was decided on; analyze the incident again"
+            % runbook.path
         )
     return runbook

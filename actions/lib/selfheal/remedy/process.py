@@ -73,20 +73,20 @@ def environment(
 def _encoded(name: str, value: str) -> bytes:
     if "\x00" in value:
         raise InvalidInput(
-            "the value of %s contains a NUL character, which no environment variable can hold" %
-            name
+            "the value of %s contains a NUL character, which no environment variable can hold"
+            % name
         )
     try:
         data = value.encode("utf-8")
     except UnicodeEncodeError as error:
         raise InvalidInput(
-            "the value of %s is not valid Unicode (%s) and cannot be handed to a process" %
-            (name, error.reason)
+            "the value of %s is not valid Unicode (%s) and cannot be handed to a process"
+            % (name, error.reason)
         ) from error
     if len(data) > MAX_VALUE_BYTES:
         raise InvalidInput(
-            "the value of %s is %d bytes long; an environment variable holds at most %d" %
-            (name, len(data), MAX_VALUE_BYTES)
+            "the value of %s is %d bytes long; an environment variable holds at most %d"
+            % (name, len(data), MAX_VALUE_BYTES)
         )
     return data
 

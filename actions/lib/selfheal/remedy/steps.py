@@ -130,8 +130,8 @@ def _command(command: Command, step: Step, around: Surroundings) -> _Ending:
     if ended.exit_code not in step.expect_exit:
         return _Ending(
             FAILED,
-            "ended with exit code %s; expected %s" %
-            (ended.exit_code, " or ".join(str(code) for code in step.expect_exit)),
+            "ended with exit code %s; expected %s"
+            % (ended.exit_code, " or ".join(str(code) for code in step.expect_exit)),
             fields,
         )
     return _Ending(DONE, "exit code %s" % ended.exit_code, fields)

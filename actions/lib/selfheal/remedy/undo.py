@@ -69,8 +69,8 @@ def undo(
         )
         note(
             "undo_step",
-            "step %s %s (%s)" %
-            (row["step"], "was undone" if is_done else "could NOT be undone", result.detail),
+            "step %s %s (%s)"
+            % (row["step"], "was undone" if is_done else "could NOT be undone", result.detail),
             report,
         )
     return Undoing(undone, failed)

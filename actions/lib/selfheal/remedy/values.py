@@ -44,8 +44,8 @@ def variables(runbook: Runbook, incident: Incident, steps: StepFields) -> Dict[s
     lacking = missing(runbook, incident)
     if lacking:
         raise Refused(
-            "runbook %s needs %s, which this incident does not have" %
-            (runbook.name, ", ".join(lacking))
+            "runbook %s needs %s, which this incident does not have"
+            % (runbook.name, ", ".join(lacking))
         )
     pairs = ((name, resolve(reference, incident, steps)) for name, reference in runbook.values)
     return {name: value for name, value in pairs if value is not None}

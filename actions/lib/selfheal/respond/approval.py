@@ -153,8 +153,8 @@ def _question(store: Store, incident_id: str, approval_id: str) -> Row:
     )
     if row is None:
         raise NotFound(
-            "nothing with the id %r was ever asked about incident %s; nothing counts as approved" %
-            (approval_id[:64], incident_id)
+            "nothing with the id %r was ever asked about incident %s; nothing counts as approved"
+            % (approval_id[:64], incident_id)
         )
     return row
 

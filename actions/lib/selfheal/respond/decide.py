@@ -30,8 +30,8 @@ def determine_response_strategy(
     """
     if response_level and response_level not in model.RESPONSE_LEVELS:
         raise InvalidInput(
-            "response_level must be one of %s, not %r" %
-            (", ".join(model.RESPONSE_LEVELS), response_level[:40])
+            "response_level must be one of %s, not %r"
+            % (", ".join(model.RESPONSE_LEVELS), response_level[:40])
         )
     incident = registry.get(ctx.store, incident_id)
     with held(ctx, incident, run_id):
@@ -105,8 +105,8 @@ def autonomy_of(config: Config, alert_type: str) -> str:
     found = by_type[alert_type] if is_named else config.get("safety.autonomy")
     if found not in strategy.AUTONOMIES:
         raise ConfigError(
-            "%s must be one of %s, not %r" %
-            (
+            "%s must be one of %s, not %r"
+            % (
                 "safety.autonomy_by_type.%s" % alert_type if is_named else "safety.autonomy",
                 ", ".join(strategy.AUTONOMIES),
                 found,

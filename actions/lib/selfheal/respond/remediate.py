@@ -85,8 +85,8 @@ def undo_remediation(ctx: Context, incident_id: str, run_id: str = "") -> Dict[s
         words = {
             undoing.NOTHING: "there was nothing to undo",
             undoing.UNDONE: "undone: %s" % counted(result.undone, "step"),
-            undoing.PARTLY: "undone: %s; could NOT be undone: %s" %
-            (counted(result.undone, "step"), counted(result.failed, "step")),
+            undoing.PARTLY: "undone: %s; could NOT be undone: %s"
+            % (counted(result.undone, "step"), counted(result.failed, "step")),
         }[result.outcome]
         note("undo_finished", words, {"undone": result.undone, "failed": result.failed})
     return {"outcome": result.outcome, "undone": result.undone, "failed": result.failed}
@@ -137,8 +137,8 @@ def _permitted(ctx: Context, incident: Incident, run_id: str) -> Runbook:
     lacking = values.missing(runbook, incident)
     if lacking:
         raise Refused(
-            "runbook %s needs %s, which this incident does not have" %
-            (runbook.name, ", ".join(lacking))
+            "runbook %s needs %s, which this incident does not have"
+            % (runbook.name, ", ".join(lacking))
         )
     return runbook
 
@@ -188,8 +188,8 @@ def _planned(
     )
     note(
         "remediation_planned",
-        "dry run: runbook %s would do %s on %s; nothing was touched" %
-        (runbook.name, counted(len(steps), "step"), plans.scope_of(incident)),
+        "dry run: runbook %s would do %s on %s; nothing was touched"
+        % (runbook.name, counted(len(steps), "step"), plans.scope_of(incident)),
         data,
     )
     answer = _answer(incident, journal.PLANNED, "dry run", execution_id)

@@ -85,8 +85,8 @@ def past_the_store(
     except SelfhealError as error:
         raise StoreError(
             "nobody could be told about %s: the store failed (%s) and notify.webhook too (%s); "
-            "mend database.url and notify.webhook.url" %
-            (incident_id or payload["title"], problem, error),
+            "mend database.url and notify.webhook.url"
+            % (incident_id or payload["title"], problem, error),
             retryable=True,
         ) from problem
     ctx.log.error(
@@ -115,8 +115,8 @@ def _note_delivery(store: Store, delivery: outbox.Delivery) -> None:
     elif delivery.is_overdue:
         kind, message = (
             "not_delivered",
-            "%s failed %d times and is tried once an hour now: %s" %
-            (what, delivery.attempts, delivery.error),
+            "%s failed %d times and is tried once an hour now: %s"
+            % (what, delivery.attempts, delivery.error),
         )
     else:
         kind, message = (

@@ -87,8 +87,8 @@ def _ended(ctx: Context, incident_id: str, run_id: str) -> Callable[[], Optional
         holder = locks.holder(ctx.store, registry.lock_name(incident_id))
         if run_id and holder not in (run_id, None):
             raise Conflict(
-                "incident %s is held by another response (%s); this one stops" %
-                (incident_id, holder),
+                "incident %s is held by another response (%s); this one stops"
+                % (incident_id, holder),
                 retryable=False,
             )
         return None

@@ -93,8 +93,8 @@ def _delete(
     gone = 0
     for _ in range(batches):
         count = store.execute(
-            "DELETE FROM %s WHERE (%s) IN (SELECT %s FROM %s WHERE %s LIMIT ?)" %
-            (table, key, key, table, condition),
+            "DELETE FROM %s WHERE (%s) IN (SELECT %s FROM %s WHERE %s LIMIT ?)"
+            % (table, key, key, table, condition),
             (*parameters, batch),
         )
         gone += count

@@ -66,13 +66,13 @@ def state(ctx: Context, incident: Incident) -> AlertState:
     if there:
         return AlertState(
             True,
-            "%d of the incident's %s active there (%s)" %
-            (len(there), counted(len(ours), "alert"), ", ".join(there[:3])),
+            "%d of the incident's %s active there (%s)"
+            % (len(there), counted(len(ours), "alert"), ", ".join(there[:3])),
         )
     return AlertState(
         False,
-        "none of the incident's %s is among the %d active there" %
-        (counted(len(ours), "alert"), len(active)),
+        "none of the incident's %s is among the %d active there"
+        % (counted(len(ours), "alert"), len(active)),
     )
 
 
@@ -84,8 +84,9 @@ def _by_store(ctx: Context, incident: Incident) -> AlertState:
     counts = {str(row["status"]): int(row["many"]) for row in rows}
     fires = counts.get(_FIRING, 0)
     if counts:
-        return AlertState(fires > 0, "%d of %s still firing" % (
-            fires, counted(sum(counts.values()), "alert")))
+        return AlertState(
+            fires > 0, "%d of %s still firing" % (fires, counted(sum(counts.values()), "alert"))
+        )
     cleared_at = ctx.store.value("SELECT cleared_at FROM incidents WHERE id = ?", (incident.id,))
     return AlertState(
         cleared_at is None,

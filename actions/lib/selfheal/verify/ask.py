@@ -88,8 +88,8 @@ def _prometheus(ctx: Context, incident: Incident, check: PrometheusCheck) -> Tup
     target = ctx.config.target_for("prometheus", incident.cluster)
     if target is None:
         raise ExternalError(
-            "no Prometheus is configured for cluster %s: set prometheus.url" %
-            (incident.cluster or "(none)"),
+            "no Prometheus is configured for cluster %s: set prometheus.url"
+            % (incident.cluster or "(none)"),
             retryable=False,
         )
     samples = prometheus.query(ctx.http, target, check.query)

@@ -77,8 +77,8 @@ def parse_checks(entries: Sequence[Any]) -> List[Check]:
     for number, entry in enumerate(entries, 1):
         if not isinstance(entry, Mapping) or len(entry) != 1:
             raise InvalidInput(
-                "verify entry %d must be one of alert, http, prometheus with its settings, not %r" %
-                (number, entry)
+                "verify entry %d must be one of alert, http, prometheus with its settings, not %r"
+                % (number, entry)
             )
         kind, settings = next(iter(entry.items()))
         try:
@@ -126,8 +126,8 @@ def _prometheus(settings: Any) -> Check:
         if word in COMPARISONS and isinstance(bound, (int, float)) and not isinstance(bound, bool):
             return PrometheusCheck(query, str(word), float(bound))
     raise InvalidInput(
-        "expect must be empty, nonempty or one comparison such as {lt: 5} (%s), not %r" %
-        (", ".join(COMPARISONS), expect)
+        "expect must be empty, nonempty or one comparison such as {lt: 5} (%s), not %r"
+        % (", ".join(COMPARISONS), expect)
     )
 
 

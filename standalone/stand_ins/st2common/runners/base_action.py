@@ -3,6 +3,7 @@
 Promises `config`, `logger` and `action_service` as the real one gives them. The logger is made at
 first use, since most actions of a few milliseconds never log through it.
 """
+
 from __future__ import annotations
 
 import abc
@@ -32,7 +33,8 @@ class Action(abc.ABC):
     def logger(self) -> Any:
         if self._logger is None:
             self._logger = get_logger_for_python_runner_action(
-                action_name=type(self).__name__, log_level=self._log_level)
+                action_name=type(self).__name__, log_level=self._log_level
+            )
         return self._logger
 
     @logger.setter

@@ -1,4 +1,5 @@
 """Stand-in: the configuration dictionary, the logger and the construction of an action."""
+
 from __future__ import annotations
 
 TYPE_CHECKING = False
@@ -23,7 +24,8 @@ class PackConfigDict(dict):  # type: ignore[type-arg]
         except KeyError:
             raise ValueError(
                 'Config for pack "%s" is missing key "%s". Make sure that the config file exists '
-                "on disk and contains that key." % (self._pack_name, key)) from None
+                "on disk and contains that key." % (self._pack_name, key)
+            ) from None
 
 
 def get_logger_for_python_runner_action(action_name: str, log_level: str = "debug") -> Any:

@@ -4,6 +4,7 @@ Promises StackStorm's habits, good and bad: values are `str()`-ed, local keys ca
 `<pack>.<Class>:`, a read that fails in any way is None, a delete that fails is False, a write
 that fails raises.
 """
+
 from __future__ import annotations
 
 import json
@@ -47,7 +48,11 @@ class BaseDatastoreService:
         if not local:
             return prefix
         return "%s.%s%s%s" % (
-            self._pack_name, self._class_name, self.DATASTORE_NAME_SEPARATOR, prefix or "")
+            self._pack_name,
+            self._class_name,
+            self.DATASTORE_NAME_SEPARATOR,
+            prefix or "",
+        )
 
 
 class ActionDatastoreService(BaseDatastoreService):
@@ -86,12 +91,20 @@ class ActionDatastoreService(BaseDatastoreService):
         return found.get("value") if found else None
 
     def set_value(
-        self, name: str, value: Any, ttl: Any = None, local: bool = True, scope: str = SYSTEM_SCOPE,
-        encrypt: bool = False
+        self,
+        name: str,
+        value: Any,
+        ttl: Any = None,
+        local: bool = True,
+        scope: str = SYSTEM_SCOPE,
+        encrypt: bool = False,
     ) -> bool:
         self._refuse_scope(scope)
         body: Dict[str, Any] = {
-            "name": self._get_full_key_name(name, local), "value": str(value), "scope": scope}
+            "name": self._get_full_key_name(name, local),
+            "value": str(value),
+            "scope": scope,
+        }
         if encrypt:
             body["secret"] = True
         if ttl:
@@ -102,8 +115,10 @@ class ActionDatastoreService(BaseDatastoreService):
     def delete_value(self, name: str, local: bool = True, scope: str = SYSTEM_SCOPE) -> bool:
         self._refuse_scope(scope)
         try:
-            self._call("DELETE", "%s?%s" % (
-                self._path(name, local), urllib.parse.urlencode({"scope": scope})))
+            self._call(
+                "DELETE",
+                "%s?%s" % (self._path(name, local), urllib.parse.urlencode({"scope": scope})),
+            )
         except Exception as error:
             self._logger.exception("Deleting %s from the datastore failed: %s", name, error)
             return False

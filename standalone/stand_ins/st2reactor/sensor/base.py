@@ -3,6 +3,7 @@
 Promises the same constructor, attributes and abstract methods; `PollingSensor.run` lets an
 exception of `poll` end the process, as the real one does.
 """
+
 from __future__ import annotations
 
 import abc

@@ -1,4 +1,5 @@
 """Stand-in: the action service of tests."""
+
 from __future__ import annotations
 
 from logging import RootLogger
@@ -25,21 +26,35 @@ class MockActionService:
         self._action_wrapper = action_wrapper
         self._logger = Mock(spec=RootLogger)
         self.datastore_service = MockDatastoreService(
-            self._logger, action_wrapper._pack, action_wrapper._class_name)
+            self._logger, action_wrapper._pack, action_wrapper._class_name
+        )
 
     def get_user_info(self) -> Any:
         return self.datastore_service.get_user_info()
 
-    def list_values(self, local: bool = True, prefix: Optional[str] = None, limit: Any = None,
-                    offset: Any = None) -> List[Any]:
+    def list_values(
+        self,
+        local: bool = True,
+        prefix: Optional[str] = None,
+        limit: Any = None,
+        offset: Any = None,
+    ) -> List[Any]:
         return self.datastore_service.list_values(local=local, prefix=prefix)
 
-    def get_value(self, name: str, local: bool = True, scope: str = "system",
-                  decrypt: bool = False) -> Any:
+    def get_value(
+        self, name: str, local: bool = True, scope: str = "system", decrypt: bool = False
+    ) -> Any:
         return self.datastore_service.get_value(name, local, scope, decrypt)
 
-    def set_value(self, name: str, value: Any, ttl: Any = None, local: bool = True,
-                  scope: str = "system", encrypt: bool = False) -> bool:
+    def set_value(
+        self,
+        name: str,
+        value: Any,
+        ttl: Any = None,
+        local: bool = True,
+        scope: str = "system",
+        encrypt: bool = False,
+    ) -> bool:
         return self.datastore_service.set_value(name, value, ttl, local, scope, encrypt)
 
     def delete_value(self, name: str, local: bool = True, scope: str = "system") -> bool:

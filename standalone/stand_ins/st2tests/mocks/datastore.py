@@ -3,6 +3,7 @@
 As lenient as the original: it neither `str()`s values nor honours ttl or encryption, and never
 fails.
 """
+
 from __future__ import annotations
 
 from typing import Any, Dict, List, Optional
@@ -44,8 +45,13 @@ class MockDatastoreService(BaseDatastoreService):
         return pair.value if pair else None
 
     def set_value(
-        self, name: str, value: Any, ttl: Any = None, local: bool = True, scope: str = "system",
-        encrypt: bool = False
+        self,
+        name: str,
+        value: Any,
+        ttl: Any = None,
+        local: bool = True,
+        scope: str = "system",
+        encrypt: bool = False,
     ) -> bool:
         full_name = self._get_full_key_name(name, local)
         self._datastore_items[full_name] = KeyValuePair(full_name, full_name, value, ttl)

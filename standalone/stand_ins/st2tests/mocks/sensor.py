@@ -1,4 +1,5 @@
 """Stand-in: the sensor service of tests, which keeps what was dispatched."""
+
 from __future__ import annotations
 
 from typing import Any, Dict, List, Optional
