@@ -31,7 +31,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Execution:
-    """One run of an action. `result` is as StackStorm's runner gives it; times are epoch seconds."""
+    """One run of an action. `result` is what StackStorm's runner gives; times are epoch seconds."""
 
     id: str
     action_ref: str
