@@ -6,31 +6,19 @@ match" with the exception as reason, where StackStorm writes a failed rule enfor
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from standalone.datastore import Datastore, KeyLookup, st2kv
+from standalone.jsonpath import find
 from standalone.operators import SEARCH, operator_named
 from standalone.packs import Pack, Rule
 from standalone.templates import render
 
-__all__ = ["find", "matching_rules", "rule_matches", "rules_for"]
+__all__ = ["matching_rules", "rule_matches", "rules_for"]
 
 _EXPRESSION = re.compile(r"({{)\s*(.*)\s*(}})")
-
-
-@functools.lru_cache(maxsize=1024)
-def _parsed(path: str) -> Any:
-    import jsonpath_rw
-
-    return jsonpath_rw.parse(path)
-
-
-def find(path: str, document: Any) -> List[Any]:
-    """All values at a JSONPath. Raises when the path does not parse."""
-    return [match.value for match in _parsed(path).find(document)]
 
 
 def rules_for(

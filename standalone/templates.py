@@ -86,7 +86,7 @@ def _decrypt_kv(context: jinja2.runtime.Context, value: Any) -> str:
 
 
 def _jsonpath_query(value: Any, query: str) -> Optional[Any]:
-    from standalone.matching import find
+    from standalone.jsonpath import find
 
     return find(query, value) or None
 

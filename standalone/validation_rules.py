@@ -6,7 +6,7 @@ import re
 from typing import Any, Dict, Iterator, Mapping, Optional, Set
 
 from standalone import aliases, core_actions, schemas
-from standalone.matching import find
+from standalone.jsonpath import find
 from standalone.operators import OPERATORS, SEARCH
 from standalone.packs import Action, Alias, Pack, Policy, Rule
 from standalone.templates import environment, is_template
