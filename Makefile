@@ -38,7 +38,7 @@ demo-live: $(RUN)  ## the same with a real Prometheus and a real Alertmanager
 	@$(PY) -m standalone demo --live $(if $(SCENARIO),--scenario $(SCENARIO))
 
 test: $(DEV)  ## all tests; sets up the servers they need (ARGS='-k alert' to choose)
-	@.ci/debian-packages prometheus prometheus-alertmanager
+	@.ci/debian-packages procps prometheus prometheus-alertmanager
 	@$(PY) -m pytest $(ARGS)
 
 check: lint types layers compile docs-check  ## lint, types, layers, syntax on Python 3.8-3.12, generated docs

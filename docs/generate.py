@@ -92,7 +92,8 @@ def actions_page():
         "# Actions\n\n",
         NOTE % "actions/*.yaml",
         "Run one with `st2 run selfheal.NAME key=value ...`, ",
-        "or without StackStorm with `python -m standalone run selfheal.NAME key=value ...`.\n",
+        "or without StackStorm with\n",
+        "`.venv/bin/python -m standalone run selfheal.NAME key=value ...`.\n",
     ]
     for action in actions():
         runner = "workflow" if action["runner_type"] == "orquesta" else "action"

@@ -18,6 +18,7 @@ sys.path.append(
 
 COMPONENT = "alertmanager_sensor"
 MAX_SKIPPED_POLLS = 15
+SHORTEST_INTERVAL_S = 10
 
 
 class AlertmanagerSensor(PollingSensor):
@@ -31,7 +32,16 @@ class AlertmanagerSensor(PollingSensor):
         self._skip = {}
 
     def setup(self):
-        """Nothing: what is not reachable yet must not end the sensor."""
+        """Take the interval of the configuration. Nothing is connected: what is not reachable yet
+        must not end the sensor.
+        """
+        from selfheal.config import Config
+
+        try:
+            seconds = int(Config(self.config).number("monitoring.check_interval"))
+            self.set_poll_interval(max(seconds, SHORTEST_INTERVAL_S))
+        except Exception as error:  # the interval of the YAML file then stays
+            self._log.error("monitoring.check_interval cannot be used: %s", self._shown(error))
 
     def poll(self):
         """One look at every target. Never raises."""
@@ -39,7 +49,7 @@ class AlertmanagerSensor(PollingSensor):
             for name, target in self._targets().items():
                 self._look(name, target)
         except Exception as error:  # a defect here would otherwise end all polling
-            self._log.error("the Alertmanager poll failed: %s: %s", type(error).__name__, error)
+            self._log.error("the Alertmanager poll failed: %s", self._shown(error))
             self._forget_store()
 
     def cleanup(self):
@@ -92,11 +102,15 @@ class AlertmanagerSensor(PollingSensor):
         self._forget_store()
 
     def _shown(self, error):
+        """The error fit for a log: nothing secret in it, nothing a terminal would act on."""
         from selfheal.config import Config
         from selfheal.text import printable, scrub, truncate
 
-        text = "%s: %s" % (type(error).__name__, error)
-        return truncate(printable(scrub(text, Config(self.config).secrets())), 1000)
+        try:
+            text = scrub("%s: %s" % (type(error).__name__, error), Config(self.config).secrets())
+        except Exception:  # without a readable configuration nobody knows what is secret
+            text = type(error).__name__
+        return truncate(printable(text), 1000)
 
     def _note(self, name, status, detail):
         """The state of this sensor for people and for check_config, in table system_status."""
@@ -115,7 +129,7 @@ class AlertmanagerSensor(PollingSensor):
                 ("%s:%s" % (COMPONENT, name), status, dump(detail), now, now),
             )
         except Exception as error:
-            self._log.error("the state of the Alertmanager sensor could not be stored: %s", error)
+            self._log.error("the sensor's state could not be stored: %s", self._shown(error))
             self._forget_store()
 
     def _ctx(self):
@@ -138,4 +152,4 @@ class AlertmanagerSensor(PollingSensor):
             try:
                 context.close()
             except Exception as error:
-                self._log.error("closing the database failed: %s", error)
+                self._log.error("closing the database failed: %s", self._shown(error))

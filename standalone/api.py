@@ -49,7 +49,13 @@ class Server:
 
     def start(self) -> None:
         """Answers requests from now on. Raises OSError when the port is taken."""
-        server = _HTTPServer((HOST, self._port), self._handler)
+        try:
+            server = _HTTPServer((HOST, self._port), self._handler)
+        except OSError as error:
+            raise OSError(
+                "Nothing can listen at %s port %d: %s; choose another port"
+                % (HOST, self._port, error.strerror)
+            ) from error
         threading.Thread(target=server.serve_forever, args=(0.05,), name="api", daemon=True).start()
         self._server = server
 

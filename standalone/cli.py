@@ -104,8 +104,18 @@ def run(options: argparse.Namespace) -> int:
 
 def trigger(options: argparse.Namespace) -> int:
     """Injects a trigger instance and follows what it causes until nothing moves."""
+    try:
+        payload = json.loads(options.payload)
+    except ValueError as error:
+        raise ValueError("The payload is not JSON: %s" % error) from None
     with _engine(options, Progress(sys.stderr)) as engine:
-        engine.inject(options.ref, json.loads(options.payload))
+        known = {*engine.pack.triggers, *(rule.trigger_type for rule in engine.pack.rules.values())}
+        if options.ref not in known:
+            raise ValueError(
+                "There is no trigger %s; the pack has or listens to %s"
+                % (options.ref, ", ".join(sorted(known)) or "none")
+            )
+        engine.inject(options.ref, payload)
         is_idle = _follow(engine, options.timeout)
         if options.json:
             for execution in engine.executions():
@@ -172,6 +182,10 @@ def serve(options: argparse.Namespace) -> int:
                 "  POST %s/webhooks/%s   with the header St2-Api-Key: %s"
                 % (engine.api_url, name, key)
             )
+        _print(
+            "  PUT %s/inquiries/ID with it and Content-Type: application/json answers a question: "
+            '{"response": {"approved": true}}' % engine.api_url
+        )
         _print("Ctrl-C ends it.")
         _until_interrupted()
     return DONE
@@ -181,9 +195,13 @@ def serve(options: argparse.Namespace) -> int:
 
 
 def _engine(options: argparse.Namespace, progress: Optional[Progress], **more: Any) -> Engine:
+    config = Path(options.config).expanduser() if options.config else None
+    if config is not None and not config.is_file():
+        # The defaults in its place would be another database than the one that was meant.
+        raise ValueError("There is no configuration file %s" % config)
     return Engine(
         Path(options.pack),
-        config_path=Path(options.config) if options.config else None,
+        config_path=config,
         home=Path(options.home),
         enable_rules=options.enable,
         on_event=progress,

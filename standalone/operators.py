@@ -55,7 +55,7 @@ def _not_equal(value: Any, pattern: Any) -> bool:
 def _age_s(value: Any) -> float:
     from dateutil import parser
 
-    moment = parser.parse(value)
+    moment = parser.parse(str(value))
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=datetime.timezone.utc)
     return float((utc_now() - moment).total_seconds())

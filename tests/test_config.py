@@ -120,6 +120,32 @@ def test_secrets_are_found_by_name_at_any_depth_and_in_urls():
     assert sorted(config.secrets()) == ["in-url", "pw-1", "tok-2", "tok-3"]
 
 
+def test_secrets_are_found_as_they_go_over_the_wire():
+    config = Config(
+        {
+            "database": {"url": "postgresql://me:p%40ss-1@db/x", "password": 12345678},
+            "alertmanager": {"url": "http://a", "username": "me", "password": "pw-2"},
+            "notify": {
+                "webhook": {
+                    "url": "https://hooks.example.net/in?team=sre&api_token=tok-3",
+                    "headers": {"Authorization": "Token tok-4", "X-API-Key": "key-5"},
+                }
+            },
+        }
+    )
+    assert {
+        "p%40ss-1",
+        "p@ss-1",
+        "12345678",
+        "pw-2",
+        "bWU6cHctMg==",
+        "tok-3",
+        "Token tok-4",
+        "tok-4",
+        "key-5",
+    } == set(config.secrets())
+
+
 def test_every_secret_of_the_schema_would_be_found():
     def secret_paths(described, path=()):
         for name, item in described.items():

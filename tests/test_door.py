@@ -115,6 +115,23 @@ def test_secrets_do_not_leave(library, caplog):
     assert SECRET not in caplog.text
 
 
+def test_what_is_logged_is_as_harmless_as_a_result(library, caplog):
+    def work(ctx):
+        ctx.log.warning("it says %s", "{{ x }} \x1b[31m " + SECRET)
+        try:
+            raise ValueError("<% ctx() %> \x1b[31m " + SECRET)
+        except ValueError:
+            ctx.log.error("failed", exc_info=True)
+        raise KeyError("{{ x }} " + SECRET)
+
+    with caplog.at_level(logging.WARNING):
+        call(library, work)
+    assert "it says {" in caplog.text and "ValueError" in caplog.text and "KeyError" in caplog.text
+    for hostile in (SECRET, "{{", "<%", "\x1b"):
+        assert hostile not in caplog.text
+    assert not logging.getLogger("selfheal").filters  # nothing is left behind
+
+
 def test_text_is_neutral_in_results_and_errors(library):
     hostile = "{{ config_context.x }} <% ctx() %> \x1b[31m"
     for work in (

@@ -22,12 +22,14 @@ from tests import needs, scene
 class RawServer:
     """Answers every connection with the same bytes, then closes it (or keeps it open)."""
 
-    def __init__(self, content, keep_open=False):
+    def __init__(self, content, keep_open=False, pause_s=0.0):
         self._listener = socket.socket()
         self._listener.bind(("127.0.0.1", 0))
         self._listener.listen(5)
         self.url = "http://127.0.0.1:%d" % self._listener.getsockname()[1]
         self._content, self._keep_open, self._open = content, keep_open, []
+        self._pause_s = pause_s  # after each byte
+        self._stopped = threading.Event()
         threading.Thread(target=self._serve, daemon=True).start()
 
     def _serve(self):
@@ -37,16 +39,29 @@ class RawServer:
             except OSError:
                 return
             connection.recv(65536)
-            connection.sendall(self._content)
+            if self._pause_s:
+                self._drip(connection)
+            else:
+                connection.sendall(self._content)
             if self._keep_open:
                 self._open.append(connection)
             else:
                 connection.close()
 
+    def _drip(self, connection):
+        try:
+            for byte in self._content:
+                connection.sendall(bytes([byte]))
+                if self._stopped.wait(self._pause_s):
+                    return
+        except OSError:
+            pass  # the client has had enough
+
     def __enter__(self):
         return self
 
     def __exit__(self, *_ignored):
+        self._stopped.set()
         self._listener.close()
         for connection in self._open:
             connection.close()
@@ -133,6 +148,57 @@ def test_silent_server_is_given_up():
 @pytest.mark.parametrize(
     "content",
     [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 400\r\n\r\n" + b"x" * 400,
+        b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 400,
+        b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 80 + b"\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n" * 20,
+    ],
+)
+def test_dripping_answer_is_given_up_in_time(content):
+    with RawServer(content, pause_s=0.05) as server, pytest.raises(
+        ExternalError, match="timed out"
+    ) as caught:
+        HttpClient().request("GET", server.url, timeout_s=0.5)
+    assert caught.value.retryable
+
+
+def test_timeout_longer_than_the_system_can_count_is_none(receiver):
+    assert HttpClient().request("GET", receiver.url, timeout_s=1e15).status == 200
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://me:s3cret@127.0.0.1/x",
+        "http://me:s3cret@127.0.0.1:1/x",
+        "https://s3cret@127.0.0.1",
+        "http://me:a@s3cret@127.0.0.1/?a@b",
+    ],
+)
+def test_url_with_credentials_is_refused_before_its_host_is_looked_up(url):
+    with pytest.raises(ConfigError, match="holds credentials") as caught:
+        HttpClient().request("GET", url)
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/x", {"Authorization": "Bearer s3cret\n"}),
+        ("/x", {"Authorization": "Bearer s3cret\u20ac"}),
+        ("/x?token=s3cret and", {}),
+    ],
+)
+def test_what_cannot_be_sent_is_not_quoted(receiver, path, headers):
+    with pytest.raises(ExternalError, match="cannot be sent") as caught:
+        HttpClient().request("GET", receiver.url + path, headers=headers)
+    assert "s3cret" not in str(caught.value) and not caught.value.retryable
+    assert receiver.requests == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
         b"",
         b"garbage\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort",
@@ -167,8 +233,9 @@ def test_answer_that_is_no_json_shows_its_beginning():
         ExternalError, match="http://x answered 200 with something that is not JSON.*<html>"
     ):
         Response(200, {}, b"<html>" + b"x" * 1000, "http://x").json()
-    with pytest.raises(ExternalError):
-        Response(200, {}, b"\xff\xfe", "http://x").json()
+    for body in (b"\xff\xfe", b"[" * 200000):
+        with pytest.raises(ExternalError):
+            Response(200, {}, body, "http://x").json()
     assert Response(200, {}, b'{"a": 1}', "http://x").json() == {"a": 1}
     assert Response(200, {}, b"\xff" * 1000, "http://x").text(5) == "\ufffd" * 5
 

@@ -5,6 +5,7 @@ never show.
 from __future__ import annotations
 
 import json
+from urllib.parse import quote, quote_plus
 
 import jinja2
 import pytest
@@ -12,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfheal import text
+from standalone import wrapper
 from tests import scene
 
+RESULT_MARK = wrapper.DELIMITER
 HOSTILE = (
     "{{ config_context.jira_password }}",
     "{{ .Values.x }}",
@@ -42,8 +45,10 @@ HOSTILE = (
     "\ud800",
     "\x00",
     "{\x00{ x }}",
+    RESULT_MARK,
+    RESULT_MARK * 2,
 )
-MARKERS = ("{{", "}}", "{%", "%}", "{#", "#}", "<%", "%>")
+MARKERS = ("{{", "}}", "{%", "%}", "{#", "#}", "<%", "%>", RESULT_MARK)
 hostile_text = st.one_of(
     st.text(),
     st.sampled_from(HOSTILE),
@@ -187,6 +192,7 @@ def test_one_line_is_one_line(value, limit):
         ("https://host/hook?Token=abc", "https://host/hook?Token=***"),
         ("http://host/a@b", "http://host/a@b"),
         ("postgresql://me:s3cret@db/x", "postgresql://***@db/x"),
+        ("http://me:p@ss@host/a@b?c@d", "http://***@host/a@b?c@d"),
     ],
 )
 def test_credentials_in_urls_are_hidden(url, shown):
@@ -210,6 +216,24 @@ def test_no_secret_is_left(value, secret):
         for found in scene.strings(text.scrub(marked, [secret]))
         if secret not in text.HIDDEN
     )
+
+
+@pytest.mark.parametrize(
+    "secret",
+    ['pa ss/w"rd&', "back\\slash\\", "grün+gelb", "with-newline\n", "it's=100%", "a\tb\tc"],
+)
+def test_secrets_are_hidden_however_they_are_spelled(secret):
+    plain_form = secret.strip()
+    for spelling in (
+        plain_form,
+        quote(plain_form, safe=""),
+        quote(plain_form, safe="").replace("%2F", "%2f"),
+        quote_plus(plain_form),
+        json.dumps(plain_form)[1:-1],
+        repr(secret)[1:-1],
+    ):
+        left = text.scrub("<%s>" % spelling, [secret])
+        assert text.HIDDEN in left and plain_form not in left, spelling
 
 
 def test_capping_marks_what_it_cuts():

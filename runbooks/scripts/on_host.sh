@@ -30,6 +30,7 @@ case $word in
     unit-*)
         what=${UNIT-}
         is_plain "$what" || refuse "the unit is no plain name"
+        case $what in rotated-logs | diagnostics) refuse "'$what' is no unit but a word of the allow-list" ;; esac
         ;;
 esac
 [ -r "$ALLOWED" ] || refuse "there is no allow-list $ALLOWED; list there what may be done on which host"

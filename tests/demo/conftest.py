@@ -5,6 +5,7 @@ import json
 import os
 import re
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -35,6 +36,7 @@ class Run:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            preexec_fn=_heed_interrupts,
         )
         self.text = ""
 
@@ -72,6 +74,11 @@ class Run:
             not any(_answers(port) for port in ports) and
             not list(self.directory.glob("selfheal-demo-*"))
         )
+
+
+def _heed_interrupts():
+    # What a shell starts in the background ignores Ctrl-C, and so would all it starts.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _answers(port):

@@ -10,6 +10,7 @@ import json
 import pytest
 
 from selfheal.store import load
+from standalone import wrapper
 from tests.e2e.world import CANARY, SECRET, World, alert
 
 # A product that no record holds by chance.
@@ -43,6 +44,7 @@ def hostile_texts(directory):
         "nul \x00 inside",
         "lone \ud800 surrogate",
         "\u202egnp.exe",
+        wrapper.DELIMITER,
     ]
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -13,6 +14,7 @@ from selfheal.incidents import dispatch as dispatching
 from selfheal.incidents import model, registry
 from selfheal.incidents.attach import attach
 from selfheal.incidents.dispatch import dispatch
+from selfheal.store import open_store
 from tests import alert_scene
 from tests.alert_scene import incidents, signal
 
@@ -62,6 +64,7 @@ def test_trigger_carries_ids_and_enums_only(ctx, triggers):
                 "source": "alertmanager",
                 "alert_count": 1,
                 "response_level": "auto",
+                "dispatch": registry.dispatch_number(ctx.clock.now()),
             },
         )
     ]
@@ -222,3 +225,39 @@ def test_process_killed_while_it_injects_loses_nothing(url, ctx, clock, triggers
     assert dispatch(ctx)["dispatched"] == []  # both are marked; the marks lapse
     clock.at += dispatching.CLAIM_WITHIN_S
     assert dispatch(ctx)["dispatched"] == ids
+
+
+def test_clock_that_is_set_back_holds_up_no_response_and_no_closing(ctx, clock, triggers):
+    lost, over = open_incidents(ctx, "critical", "warning")
+    ctx.store.execute("UPDATE incidents SET dispatched_at = ? WHERE id = ?", (clock.at, lost))
+    registry.update(ctx.store, over, cleared_at=clock.at)
+    clock.at -= 3 * 3600
+    result = dispatch(ctx)
+    assert (result["dispatched"], result["closing"]) == ([lost], [over])
+    assert dispatch(ctx)["dispatched"] == []
+
+
+def test_processes_in_one_storm_tell_it_once(url, clock):
+    open_incidents(alert_scene.context(url, clock), *["critical"] * 3)
+    start = threading.Barrier(4)
+
+    class Slow(alert_scene.Triggers):
+        def inject(self, trigger, payload):
+            time.sleep(0.2)  # long enough for the others to come by
+            super().inject(trigger, payload)
+
+    triggers = Slow()
+
+    def tell():
+        mine = alert_scene.context(url, clock, triggers, safety={"max_responses_per_batch": 0})
+        start.wait(10)
+        dispatch(mine)
+
+    threads = [threading.Thread(target=tell) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(triggers.of("selfheal.alert_storm")) == 1
+    store = open_store(url)
+    assert store.value("SELECT COUNT(*) FROM locks") == 0

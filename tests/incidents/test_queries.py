@@ -129,6 +129,26 @@ def test_one_incident_with_all_that_belongs_to_it(ctx):
             "updated_at": scene.START,
         },
     )
+    store.insert(
+        "undo_log",
+        {
+            "id": "und-2",
+            "incident_id": "inc-1",
+            "execution_id": "exe-1",
+            "step": "call",
+            "action": dump(
+                {
+                    "kind": "api_call",
+                    "method": "POST",
+                    "url": "http://x/?api_key=s3cret",
+                    "headers": [["Authorization", "Bearer s3cret"]],
+                }
+            ),
+            "status": "pending",
+            "created_at": scene.START + 1,
+            "updated_at": scene.START + 1,
+        },
+    )
     scene.execution(store, "exe-other", "inc-other")
     found = queries.incident_get(ctx, "inc-1")
     assert found["incident_id"] == "inc-1" and found["plan"] == {"remedy": "runbook"}
@@ -145,6 +165,8 @@ def test_one_incident_with_all_that_belongs_to_it(ctx):
         ("exe-1", True)
     ]
     assert found["undo"][0]["action"] == {"x": 1}
+    assert found["undo"][1]["action"]["url"] == "http://x/?api_key=***"
+    assert "s3cret" not in json.dumps(found)
     assert found["approvals"][0]["approval_id"] == "apr-1"
     assert found["messages"][0]["status"] == "pending"
     json.dumps(found)

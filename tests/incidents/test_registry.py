@@ -160,3 +160,26 @@ def test_of_racing_claims_one_wins(url):
         racer.join(60)
     assert sorted(answers) == [registry.CLAIMED] + [registry.TAKEN] * 7
     assert registry.get(open_store(url), "inc-1").attempts == 1
+
+
+def test_request_for_a_response_is_good_for_one_run(store):
+    scene.incident(store, dispatched_at=scene.START)
+    number = registry.dispatch_number(scene.START)
+    assert registry.claim(store, "inc-1", "run-1", 60, number) == registry.CLAIMED
+    assert registry.claim(store, "inc-1", "run-1", 60, number) == registry.CLAIMED
+    registry.hand_over(store, "inc-1", model.ESCALATED, "told")
+    assert registry.claim(store, "inc-1", "run-2", 60, number) == registry.TAKEN
+    assert registry.get(store, "inc-1").status == model.ESCALATED
+
+
+def test_late_request_starts_nothing_once_another_was_sent(store):
+    scene.incident(store, dispatched_at=scene.START)
+    late = registry.dispatch_number(scene.START - 150)
+    assert registry.claim(store, "inc-1", "run-1", 60, late) == registry.TAKEN
+    number = registry.dispatch_number(scene.START)
+    assert registry.claim(store, "inc-1", "run-2", 60, number) == registry.CLAIMED
+
+
+def test_person_may_start_a_response_to_a_handed_over_incident(store):
+    scene.incident(store, status=model.ESCALATED)
+    assert registry.claim(store, "inc-1", "run-1", 60) == registry.CLAIMED

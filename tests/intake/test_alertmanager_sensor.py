@@ -162,6 +162,16 @@ def test_unusable_configuration_ends_nothing(service, url, alertmanager):
     made.cleanup()
 
 
+@pytest.mark.parametrize(
+    ("configured", "interval"), [(120, 120), (1, 10), ("often", 60), (None, 60), ([], 60)]
+)
+def test_interval_is_the_configured_one_within_reason(service, configured, interval):
+    config = {"monitoring": {"check_interval": configured}}
+    made = AlertmanagerSensor(service, config=config, poll_interval=60)
+    made.setup()
+    assert made.get_poll_interval() == interval
+
+
 def test_loads_with_the_path_that_stackstorm_gives_a_sensor():
     script = (
         "import sys; sys.path[:0] = [%r]; sys.path.append(%r); import alertmanager_sensor; "

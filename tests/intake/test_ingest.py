@@ -111,6 +111,7 @@ def test_hostile_text_is_intact_in_the_store_and_nothing_of_it_in_triggers(url, 
         "source",
         "alert_count",
         "response_level",
+        "dispatch",
     }
 
 

@@ -273,3 +273,19 @@ def test_unusable_alerts_of_the_api_are_kept_and_cost_no_neighbour(ctx, api):
     api.alerts = [{"labels": {}}, there("A")]
     assert look(ctx, api)["opened"] == 1
     assert len(ctx.store.query("SELECT * FROM rejected_signals")) == 1
+
+
+def test_clock_that_is_set_back_does_not_hide_an_end(ctx, api):
+    attach(ctx.store, [signal("A")])
+    assert look(ctx, api, after=60)["resolved"] == 0
+    api.started -= 3 * 3600
+    assert look(ctx, api, after=-3 * 3600)["resolved"] == 0  # two looks again, by the new clock
+    assert look(ctx, api, after=60)["resolved"] == 1
+
+
+def test_clock_that_is_set_back_does_not_hide_an_alert_that_goes_on_firing(ctx, api):
+    attach(ctx.store, [signal("A")])
+    (row,) = incidents(ctx.store)
+    registry.resolve(ctx.store, row["id"], "remediated", "closed")
+    api.alerts = [there("A")]
+    assert look(ctx, api, after=-3 * 3600)["reopened"] == 1

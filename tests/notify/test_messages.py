@@ -103,7 +103,7 @@ def test_escalation_tells_the_whole_story(reason):
     for expected in (
         "inc-1",
         "cluster prod, namespace shop, workload web",
-        "reopened 1 times",
+        "reopened 1 time.",
         "confidence 0.5 is below 0.7",
         "runbook:restart-web (reversible) at 22:13:30: failed; steps: restart failed",
         "drain (failed)",
@@ -125,6 +125,24 @@ def test_escalation_tells_the_whole_story(reason):
 def test_what_was_not_undone_comes_before_the_plan():
     text = messages.escalation(ACCOUNT, "undo_failed")["text"]
     assert text.index("NOT UNDONE") < text.index("Plan:") < text.index("Timeline")
+
+
+def test_reasons_stand_under_the_decision_they_led_to():
+    incident = make(strategy="automated", reasons=["the plan is reversible"])
+    text = messages.escalation(messages.Account(incident), "not_resolved")["text"]
+    assert "Decided was automated, because:\n  - the plan is reversible\n" in text
+
+
+def test_a_finding_is_one_plain_line():
+    evidence = [{"found": "0 other incidents", "what": "history"}]
+    assert messages.evidence(make(analysis={"evidence": evidence})) == [
+        "history: 0 other incidents"
+    ]
+
+
+def test_a_ticket_without_a_plan_does_not_ask_to_carry_one_out():
+    assert "plan below" in messages.ticket(ACCOUNT)["first"]
+    assert "plan" not in messages.ticket(messages.Account(make(plan=None)))["first"]
 
 
 def test_bare_incident_makes_a_message_too():

@@ -239,3 +239,41 @@ def test_sender_that_outlived_its_lease_does_not_postpone_the_next_one(ctx, rece
     receiver.on_request = meanwhile
     outbox.deliver(ctx)
     assert row_of(ctx, outbox_id)["next_attempt_at"] == 5
+
+
+def test_retry_after_that_only_looks_like_a_number_is_no_number(ctx, receiver):
+    receiver.answers = [(503, {"Retry-After": "\u00b2"}, b"")]
+    (delivery,) = outbox.deliver(
+        ctx, outbox.post(ctx.store, "escalation", "inc-1", "key", {"text": "help"})
+    )
+    assert delivery.status == "pending" and "503" in delivery.error
+
+
+def test_what_the_receiver_says_of_our_headers_is_not_kept(tmp_path, receiver):
+    ctx = scene.context(
+        scene.store_url("sqlite", tmp_path),
+        notify=scene.webhook(receiver, headers={"X-Api-Key": "hook-key-1"}),
+    )
+    receiver.answers = [(403, {}, b"no such key: hook-key-1")]
+    outbox_id = outbox.post(ctx.store, "escalation", "inc-1", "key", {"text": "help"})
+    outbox.deliver(ctx, outbox_id)
+    kept = row_of(ctx, outbox_id)["last_error"]
+    assert "no such key" in kept and "hook-key-1" not in kept
+
+
+def test_headers_that_are_no_map_name_the_setting(tmp_path, receiver):
+    ctx = scene.context(
+        scene.store_url("sqlite", tmp_path), notify=scene.webhook(receiver, headers="X-Team: sre")
+    )
+    (delivery,) = outbox.deliver(
+        ctx, outbox.post(ctx.store, "escalation", "inc-1", "key", {"text": "help"})
+    )
+    assert delivery.status == "pending" and "notify.webhook.headers" in delivery.error
+
+
+def test_clock_that_is_set_back_holds_up_no_message(ctx, receiver):
+    outbox_id = outbox.post(ctx.store, "escalation", "inc-1", "key", {})
+    ctx.clock.at -= 3 * 3600
+    (delivery,) = outbox.deliver(ctx)
+    assert (delivery.id, delivery.status) == (outbox_id, "sent")
+    assert len(receiver.requests) == 1

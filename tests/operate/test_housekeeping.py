@@ -288,3 +288,9 @@ def test_store_that_cannot_be_reached_is_an_error(tmp_path):
         housekeeping(
             Context(Config({"database": {"url": "sqlite:///%s/x.db" % (tmp_path / "file")}}))
         )
+
+
+def test_housekeeper_that_died_before_the_clock_was_set_back_holds_up_nobody(ctx):
+    locks.acquire(ctx.store, module.LOCK, "dead", module.LOCK_S)
+    ctx.clock.at -= 3 * 3600
+    assert housekeeping(ctx)["ran"]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fnmatch
 import itertools
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from selfheal.incidents import registry
 from selfheal.remedy import match
@@ -79,3 +82,8 @@ def test_case_counts_and_the_whole_name_is_matched(ctx):
 def test_a_type_of_any_length_is_matched_in_no_time(ctx):
     incident = incident_of(ctx, alert_type="a" * 100000)
     assert match.find([book("a", "*a*a*a*a*a*a*b")], incident).runbook is None
+
+
+@given(text=st.text("ab[]!*-\n", max_size=12), pattern=st.text("ab[]!*?-\n", max_size=8))
+def test_patterns_mean_what_they_mean_to_fnmatch(text, pattern):
+    assert match._matches(text, pattern) == fnmatch.fnmatchcase(text, pattern)

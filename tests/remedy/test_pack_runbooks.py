@@ -13,6 +13,7 @@ import pytest
 from selfheal.remedy import catalogue
 from selfheal.respond.analyze import analyze_incident
 from selfheal.respond.remediate import remediate, undo_remediation
+from tests import needs
 from tests.remedy import scenes
 
 FAKE_SSH = """#!/bin/sh
@@ -109,6 +110,8 @@ def test_a_running_unit_is_left_alone(ctx, home):
         {"instance": "", "name": "nginx.service"},
         {"instance": "web1", "name": "$(reboot)"},
         {"instance": "x\nweb1", "name": "nginx.service"},
+        {"instance": "web1", "name": "diagnostics"},
+        {"instance": "web1", "name": "rotated-logs"},
     ],
 )
 def test_what_the_list_does_not_have_reaches_no_host(ctx, home, labels):
@@ -128,6 +131,7 @@ def test_without_a_list_nothing_is_done_and_it_says_which_list(ctx, home):
 
 
 def test_diagnostics_are_kept_on_the_timeline(ctx, home):
+    needs.tool("uptime")
     incident_id, answer = remedied(ctx, alertname="HostHighCpuLoad", instance="web1:9100")
     assert answer["outcome"] == "done"
     step = scenes.timeline_of(ctx.store, incident_id, "remediation_step")[0]

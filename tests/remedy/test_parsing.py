@@ -132,6 +132,12 @@ def test_the_digest_changes_with_every_byte_of_the_file():
         (scenes.runbook(timeout_s=float("inf")), "timeout_s must be a positive number"),
         (scenes.runbook(steps=[]), "at least one step"),
         (scenes.runbook(metadata={"alert_type": "*"}), "matches every alert"),
+        (scenes.runbook(metadata={"alert_type": "[!_]*"}), "matches every alert"),
+        (scenes.runbook(metadata={"alert_type": "[A-Za-z]?*"}), "matches every alert"),
+        (
+            scenes.runbook(metadata={"alert_type": "*", "labels": {"job": "[!]]*"}}),
+            "matches every alert",
+        ),
         (scenes.runbook(metadata={"alert_type": []}), "metadata.alert_type"),
         (scenes.runbook(metadata={"alert_type": "A", "severity": "page"}), "metadata.severity"),
         (
@@ -145,6 +151,9 @@ def test_the_digest_changes_with_every_byte_of_the_file():
         (scenes.runbook(values={"PATH": "labels.service"}), "steers programs"),
         (scenes.runbook(values={"LD_PRELOAD": "labels.service"}), "steers programs"),
         (scenes.runbook(values={"BASH_ENV": "labels.service"}), "steers programs"),
+        (scenes.runbook(values={"HTTPS_PROXY": "labels.service"}), "steers programs"),
+        (scenes.runbook(values={"KUBECONFIG": "labels.service"}), "steers programs"),
+        (scenes.runbook(values={"ANSIBLE_CONFIG": "labels.service"}), "steers programs"),
         (scenes.runbook(values={"A": "label.service"}), "values.A"),
         (scenes.runbook(values={"A": "incident.plan"}), "values.A"),
         (scenes.runbook(values={"A": "steps.nowhere.stdout"}), "an earlier step"),
@@ -271,3 +280,13 @@ def test_whatever_stands_in_a_step_the_answer_is_a_runbook_or_a_typed_error(
         assert isinstance(parsed(with_step(**{kind: {**base, key: value}}, **extra)), Runbook)
     except InvalidInput as error:
         assert "step 1 (one)" in str(error)
+
+
+@pytest.mark.parametrize("value", ["2026-01-01", ".nan", "{a: [.inf]}", "!!binary aGk="])
+def test_what_json_cannot_hold_is_told_when_the_runbook_is_read(value):
+    text = (
+        "name: a\nmetadata: {alert_type: A}\nrisk: reversible\nsteps:\n"
+        "- {name: one, api_call: {method: POST, url: 'http://a', json: %s}}\n" % value
+    )
+    with pytest.raises(InvalidInput, match="api_call.json cannot be written as JSON"):
+        parsing.parse(text.encode("utf-8"), "/some/book.yaml")

@@ -425,6 +425,32 @@ def test_secrets_of_the_configuration_do_not_get_into_the_record(tmp_path):
     ctx.close()
 
 
+def test_secrets_that_a_step_printed_are_not_kept_for_the_undo_of_the_next(tmp_path):
+    ctx = scenes.context_for(tmp_path, values={"notify": {"webhook": {"token": "s3cret-token"}}})
+    leak = "printf %7990d 0; echo s3cret-token"  # where the record cuts
+    scenes.write_runbook(
+        tmp_path,
+        steps=[
+            {"name": "leak", "command": scenes.shell(leak)},
+            {
+                "name": "act",
+                "command": {"argv": ["true"]},
+                "undo": {"command": {"argv": ["true"]}},
+            },
+        ],
+    )
+    incident_id = decided(ctx)
+    remediate(ctx, incident_id, "run-1")
+    everything = json.dumps(
+        [
+            scenes.rows_of(ctx.store, table)
+            for table in ("undo_log", "execution_history", "incident_events")
+        ]
+    )
+    assert "leak" in everything and "s3cr" not in everything
+    ctx.close()
+
+
 def test_the_outcome_is_written_when_the_remedy_breaks_off_by_a_defect(ctx, tmp_path, monkeypatch):
     scenes.write_runbook(tmp_path)
     incident_id = decided(ctx)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -214,7 +215,9 @@ def test_run_as_json_is_the_whole_execution(command: Command) -> None:
         (("run", "flaky", "path=p", "good_at=x"), "good_at is an integer"),
         (("run", "resolved"), "incident_id"),
         (("sensor", "Nobody", "--once"), "no sensor Nobody"),
-        (("trigger", "mini.alert", "{"), "Expecting"),
+        (("trigger", "mini.alert", "{"), "The payload is not JSON"),
+        (("trigger", "mini.nothing", "{}"), "There is no trigger mini.nothing"),
+        (("run", "flaky", "path=p", "--config", "/no/such/file"), "/no/such/file"),
         (("alias", "do it"), "No alias understands"),
         (("webhook", "alerts", "/no/such/file"), "/no/such/file"),
     ],
@@ -225,6 +228,19 @@ def test_what_cannot_be_run_exits_2_with_the_reason(
     code, out, err = command(*arguments)
     assert (code, out) == (2, "")
     assert reason in err
+
+
+def test_python_without_the_packages_is_told_which_one_has_them() -> None:
+    bare = subprocess.run(
+        [sys.executable, "-S", "-m", "standalone", "--help"],
+        cwd=str(ROOT),
+        env={**os.environ, "PYTHONPATH": ""},
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    assert bare.returncode == 2
+    assert bare.stderr.startswith(b"This Python has no module ")
+    assert b".venv/bin/python -m standalone" in bare.stderr
 
 
 def test_trigger_is_followed_to_the_end(command: Command) -> None:
@@ -299,6 +315,16 @@ def test_serve_takes_webhooks_with_its_key_until_interrupted(mini: Miniature) ->
     finally:
         served.kill()
         served.communicate()
+
+
+def test_serve_at_a_port_that_is_taken_names_it(command: Command) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen(1)
+        port = taken.getsockname()[1]
+        code, _, err = command("serve", "--port", str(port))
+    assert code == 2
+    assert "port %d" % port in err and "another port" in err
 
 
 def test_inquiry_is_asked_at_the_terminal(mini: Miniature) -> None:

@@ -129,6 +129,13 @@ def test_timediff_measures_the_age_of_a_date_in_utc(monkeypatch, age_s, name, pe
     assert operators.OPERATORS[name](then, period) is holds
 
 
+def test_timediff_reads_a_date_that_came_as_a_number(monkeypatch):
+    now = datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone.utc)
+    monkeypatch.setattr(operators, "utc_now", lambda: now)
+    assert operators.OPERATORS["td_gt"](20260101, 86399) is True
+    assert operators.OPERATORS["td_lt"](20260101, 86399) is False
+
+
 def test_timediff_of_nothing_or_nonsense_raises_but_a_missing_pattern_fails():
     assert operators.OPERATORS["timediff_gt"](None, None) is False
     for value in (None, "yesterday-ish", {}):

@@ -1,5 +1,6 @@
 """The stand-ins for StackStorm's sensor and test classes behave as a pack relies on."""
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -97,6 +98,12 @@ def test_the_stand_ins_are_last_and_there_once():
     assert sys.path.count(stand_ins.directory()) == 1
 
 
+def test_test_classes_are_found_only_where_stackstorm_has_them():
+    base = importlib.import_module("st2tests.base")
+    assert hasattr(base, "BaseActionAliasTestCase")
+    assert not hasattr(base, "BasePackResourceTestCase")
+
+
 def test_a_fixture_is_read_from_beside_the_tests(tmp_path):
     minipack.write(
         tmp_path,
@@ -104,7 +111,7 @@ def test_a_fixture_is_read_from_beside_the_tests(tmp_path):
             "tests/fixtures/a.json": "[1]",
             "tests/test_it.py": (
                 "import sys; sys.path.append(%r)\n"
-                "from st2tests.base import BasePackResourceTestCase\n"
+                "from st2tests.pack_resource import BasePackResourceTestCase\n"
                 "class T(BasePackResourceTestCase):\n"
                 "    def test_it(self):\n"
                 "        self.assertEqual(self.get_fixture_content('a.json'), '[1]')\n"
@@ -113,8 +120,9 @@ def test_a_fixture_is_read_from_beside_the_tests(tmp_path):
         },
     )
     done = subprocess.run(
-        [sys.executable, "-m", "unittest", "-q", "tests/test_it.py"],
-        cwd=str(tmp_path),
+        [sys.executable, "-m", "unittest", "-q", "test_it.py"],
+        # Not from above: StackStorm's sources bring packages named `tests` of their own.
+        cwd=str(tmp_path / "tests"),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

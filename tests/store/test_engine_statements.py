@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 import threading
 
 import pytest
@@ -265,3 +267,72 @@ def test_empty_list_is_an_error_never_everything():
 
 def test_missing_column_json_stays_none():
     assert load(None) is None
+
+
+def test_commit_that_is_refused_leaves_no_open_transaction(store, url):
+    store.execute("CREATE TABLE parents (id INTEGER PRIMARY KEY)")
+    store.execute(
+        "CREATE TABLE children (parent INTEGER REFERENCES parents (id) "
+        "DEFERRABLE INITIALLY DEFERRED)"
+    )
+    if store.dialect.name == "sqlite":
+        store.execute("PRAGMA foreign_keys = ON")
+    with pytest.raises(Conflict), store.transaction("x"):
+        store.execute("INSERT INTO children VALUES (1)")
+    put(store, "a")
+    with store.transaction("x"):
+        put(store, "b")
+    assert names(open_store(url)) == ["a", "b"]
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_database_file_that_was_deleted_takes_no_more_writes(tmp_path, is_replaced):
+    url = scene.store_url("sqlite", tmp_path)
+    store = open_store(url)
+    os.unlink(url[len("sqlite:///"):])
+    if is_replaced:
+        open_store(url)
+    with pytest.raises(StoreError, match="deleted or replaced") as caught:
+        with store.transaction("x"):
+            put(store, "lost")
+    assert caught.value.retryable
+    again = open_store(url)
+    put(again, "kept")
+    assert names(open_store(url)) == ["kept"]
+
+
+def test_server_that_ends_the_connection_costs_only_what_it_interrupted(tmp_path):
+    url = scene.store_url("postgresql", tmp_path)
+    store, admin = open_store(url), open_store(url)
+    put(store, "before")
+    with pytest.raises(StoreError), store.transaction("x"):
+        put(store, "lost")
+        admin.query("SELECT pg_terminate_backend(?)", (store.value("SELECT pg_backend_pid()"),))
+        put(store, "also lost")
+    put(store, "after")
+    with store.transaction("x"):
+        put(store, "later")
+    assert names(store) == ["after", "before", "later"]
+
+
+def test_transaction_whose_connection_was_lost_is_never_taken_for_done(tmp_path):
+    url = scene.store_url("postgresql", tmp_path)
+    store, admin = open_store(url), open_store(url)
+    with pytest.raises(StoreError), store.transaction("x"):
+        put(store, "lost")
+        admin.query("SELECT pg_terminate_backend(?)", (store.value("SELECT pg_backend_pid()"),))
+        with contextlib.suppress(StoreError):
+            put(store, "also lost")
+    assert names(store) == []
+
+
+def test_waiting_that_the_server_cut_off_leaves_no_open_transaction(tmp_path):
+    url = scene.store_url("postgresql", tmp_path)
+    holder, store = open_store(url), open_store(url)
+    store.execute("SET statement_timeout = 300")
+    with holder.transaction("x"):
+        with pytest.raises(StoreError, match="57014") as caught, store.transaction("x"):
+            pass
+        assert caught.value.retryable
+    put(store, "a")
+    assert names(holder) == ["a"]

@@ -198,3 +198,27 @@ def test_sqlite_is_durable_and_lets_readers_read(tmp_path):
     assert sqlite3.connect(str(tmp_path / "selfheal.db")).execute(
         "PRAGMA integrity_check"
     ).fetchone() == ("ok",)
+
+
+@pytest.mark.parametrize(
+    "statement, index",
+    [
+        ("SELECT id FROM incidents WHERE run_id = 'x'", "incidents_by_run"),
+        (
+            "SELECT DISTINCT incident_id FROM execution_history WHERE status = 'running'",
+            "execution_history_by_status",
+        ),
+        (
+            "SELECT * FROM outbox WHERE incident_id = 'x' ORDER BY created_at DESC LIMIT 5",
+            "outbox_by_incident",
+        ),
+    ],
+)
+def test_statement_over_all_incidents_ever_reads_an_index(url, statement, index):
+    store = open_store(url)
+    explain = "EXPLAIN QUERY PLAN "
+    if store.dialect.name == "postgresql":
+        store.execute("SET enable_seqscan = off")  # the tables are empty
+        explain = "EXPLAIN "
+    plan = "\n".join(str(tuple(row.values())) for row in store.query(explain + statement))
+    assert index in plan

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from selfheal.exceptions import ConfigError
@@ -157,3 +159,19 @@ def test_senseless_retention_deletes_nothing(store, days):
     with pytest.raises(ConfigError, match="database.retention_days"):
         retention.sweep(store, days)
     assert owners(store, "incidents") == {"old"}
+
+
+def test_sweep_waits_for_who_attaches_an_alert(tmp_path):
+    url = scene.store_url("postgresql", tmp_path)
+    now = scene.Clock().now
+    attaching, sweeping = open_store(url, now=now), open_store(url, now=now)
+    family(attaching, "old", 100)
+    sweeper = threading.Thread(target=retention.sweep, args=(sweeping, 90))
+    with attaching.transaction("incidents"):
+        sweeper.start()
+        sweeper.join(1)
+        is_waiting = sweeper.is_alive()
+        count = attaching.value("SELECT COUNT(*) FROM alerts")
+    sweeper.join(30)
+    assert (is_waiting, count) == (True, 1)
+    assert attaching.value("SELECT COUNT(*) FROM alerts") == 0

@@ -14,8 +14,8 @@ from tests.workflows.plays import document
 WORD = re.compile(r"^[a-z_]+$")
 ALLOWED = (
     re.compile(
-        r"^<% ctx\(\)\.(incident_id|run_id|approval_id|answer|reason|resolution|failure|outcome|"
-        r"strategy) %>$"
+        r"^<% ctx\(\)\.(incident_id|run_id|dispatch|approval_id|answer|reason|resolution|failure|"
+        r"outcome|strategy) %>$"
     ),
     re.compile(r"^<% ctx\(\)\.st2\.action_execution_id %>$"),
     re.compile(r"^<% concat\('selfheal\.', ctx\(\)\.approval_id\) %>$"),

@@ -17,6 +17,8 @@ from selfheal.exceptions import ConfigError
 SCHEMA_PATH = Path(__file__).resolve().parents[3] / "config.schema.yaml"
 DEFAULT_TARGET = "default"
 _SECRET_NAME = re.compile(r"(^|_)(password|token|api_key|secret|secrets)$")
+_SECRET_HEADER = re.compile(r"(?i)auth|cookie|token|key|secret|password|signature")
+_IN_QUERY = re.compile(r"(?i)[?&][^=&#]*(?:key|token|password|secret)[^=&#]*=([^&#\s]+)")
 _NOT_TARGETS = ("headers",)  # maps inside a section that are settings, not named targets
 _MISSING = object()
 
@@ -115,7 +117,9 @@ class Config:
         return next(iter(targets.values())) if len(targets) == 1 else None
 
     def secrets(self) -> List[str]:
-        """Every secret value in the configuration, known by the names that secrets have."""
+        """Every secret value in the configuration, known by the names that secrets have, and what
+        goes over the wire for it.
+        """
         found: List[str] = []
         _collect_secrets(self.values, False, found)
         return found
@@ -133,16 +137,41 @@ class Config:
         return described.get("default")
 
 
-def _collect_secrets(value: Any, is_secret: bool, found: List[str]) -> None:
+def basic_credentials(username: Any, password: Any) -> str:
+    """User and password as HTTP's basic authentication writes them."""
+    from base64 import b64encode
+
+    return b64encode(("%s:%s" % (username, password)).encode("utf-8")).decode("ascii")
+
+
+def _collect_secrets(value: Any, is_secret: bool, found: List[str], within: str = "") -> None:
     if isinstance(value, Mapping):
         for key, item in value.items():
-            _collect_secrets(item, is_secret or bool(_SECRET_NAME.search(str(key))), found)
+            names = _SECRET_HEADER if within == "headers" else _SECRET_NAME
+            is_named = bool(names.search(str(key)))
+            _collect_secrets(item, is_secret or is_named, found, str(key))
+        if value.get("username") and value.get("password"):
+            found.append(basic_credentials(value["username"], value["password"]))
     elif isinstance(value, (list, tuple)):
         for item in value:
-            _collect_secrets(item, is_secret, found)
+            _collect_secrets(item, is_secret, found, within)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        if is_secret:
+            found.append(str(value))  # sent as text all the same
     elif isinstance(value, str):
         if is_secret and value:
             found.append(value)
-        in_url = re.match(r"[a-z+]+://[^/:@\s]*:([^/@\s]+)@", value)
-        if in_url:
-            found.append(in_url.group(1))
+            if within.lower() == "authorization":
+                found.append(value.split()[-1] if value.split() else value)
+        if "://" in value:
+            _collect_from_url(value, found)
+
+
+def _collect_from_url(url: str, found: List[str]) -> None:
+    in_url = re.match(r"[A-Za-z][A-Za-z0-9+.-]*://[^/:@\s]*:([^/?#\s]+)@", url)
+    written = ([in_url.group(1)] if in_url else []) + _IN_QUERY.findall(url)
+    if written:
+        from urllib.parse import unquote
+
+        found += written
+        found += [unquote(one) for one in written if "%" in one]

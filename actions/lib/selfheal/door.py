@@ -40,6 +40,8 @@ def call(
     Never raises. A failure's result is {"error_type", "error", "retryable"}.
     """
     ctx = context or Context(Config(config), log=logger)
+    harmless = _Harmless(ctx.config)
+    ctx.log.addFilter(harmless)
     try:
         result = _resolve(function)(ctx, **parameters)
         if not isinstance(result, dict):
@@ -50,7 +52,7 @@ def call(
     except (
         Exception
     ) as error:  # a defect of ours: say so, keep the traceback in the execution's stderr
-        ctx.log.error("%s", scrub(traceback.format_exc(), ctx.config.secrets()))
+        ctx.log.error("%s", traceback.format_exc())
         message = "%s failed unexpectedly (%s: %s); the traceback is in this execution's stderr" % (
             function,
             type(error).__name__,
@@ -59,6 +61,27 @@ def call(
         return False, _failure("InternalError", message, False, ctx.config)
     finally:
         ctx.close()
+        ctx.log.removeFilter(harmless)
+
+
+class _Harmless(logging.Filter):
+    """Makes what is logged as harmless as a result: stderr stands in the execution and on
+    terminals.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        self._config = config
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = self._clean(record.getMessage()), ()
+        if record.exc_info:
+            record.exc_text = self._clean("".join(traceback.format_exception(*record.exc_info)))
+            record.exc_info = None
+        return True
+
+    def _clean(self, text: str) -> str:
+        return str(neutralise(scrub(text, self._config.secrets())))
 
 
 def presentable(result: Dict[str, Any], config: Config) -> Dict[str, Any]:

@@ -3,21 +3,25 @@ prints.
 
 StackStorm and Orquesta evaluate `{{ }}` and `<% %>` wherever they find them, data included.
 `neutralise` parts each such marker with a WORD JOINER (U+2060), which no evaluator matches and no
-reader sees, and makes control characters visible. The store keeps the original; only copies for
-people pass here.
+reader sees, and makes control characters visible. So it does with the mark by which StackStorm
+finds a result in an action's output. The store keeps the original; only copies for people pass
+here.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime, timezone
-from typing import Any, Iterable, List
+from typing import Any, Iterable, List, Set
 
 WORD_JOINER = "\u2060"
 HIDDEN = "********"
 _MAX_DEPTH = 40
+_MIN_SECRET = 4  # hiding a shorter one would eat ordinary words
+_UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*\Z")  # spelled the same in a URL, JSON and a message
 
-_MARKER = re.compile(r"\{(?=[{%#])|[}%#](?=\})|<(?=%)|%(?=>)")
+_MARKER = re.compile(r"\{(?=[{%#])|[}%#](?=\})|<(?=%)|%(?=>)|%(?=~=~=)")
 # C0 but tab and newline, DEL, C1, the bidirectional overrides that disguise text, and lone
 # surrogates
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -76,7 +80,7 @@ def one_line(text: str, limit: int = 200) -> str:
 
 def without_credentials(url: str) -> str:
     """`url` as it may be shown: user information and key-like query values hidden."""
-    url = re.sub(r"//[^/@\s]*@", "//***@", url)
+    url = re.sub(r"//[^/?#\s]*@", "//***@", url)
     return re.sub(r"(?i)([?&][^=&]*(?:key|token|password|secret)[^=&]*=)[^&\s]*", r"\1***", url)
 
 
@@ -93,10 +97,25 @@ def iso(at: float) -> str:
 
 def scrub(value: Any, secrets: Iterable[str]) -> Any:
     """A copy of plain JSON `value` in which each of `secrets` is replaced by asterisks, keys
-    included.
+    included, also where it is spelled as URLs, JSON or Python's messages spell it.
     """
-    needles = sorted({secret for secret in secrets if len(secret) >= 4}, key=len, reverse=True)
+    spelled = {spelling for secret in secrets for spelling in _spellings(secret)}
+    needles = sorted((one for one in spelled if len(one) >= _MIN_SECRET), key=len, reverse=True)
     return _scrubbed(value, needles) if needles else value
+
+
+def _spellings(secret: str) -> Set[str]:
+    secret = secret.strip()  # without the newline of the file that it was stored from
+    if _UNRESERVED.match(secret):
+        return {secret}
+    from urllib.parse import quote, quote_plus
+
+    found = {secret, repr(secret)[1:-1]}
+    found.update(json.dumps(secret, ensure_ascii=is_ascii)[1:-1] for is_ascii in (True, False))
+    for encoded in (quote(secret, "", errors="replace"), quote_plus(secret, errors="replace")):
+        found.add(encoded)
+        found.add(re.sub(r"%[0-9A-F]{2}", lambda code: code.group().lower(), encoded))
+    return found
 
 
 def _scrubbed(value: Any, needles: List[str]) -> Any:

@@ -4,12 +4,13 @@ certificates.
 
 from __future__ import annotations
 
-import base64
 from typing import Any, Dict, Mapping
 
+from selfheal.config import basic_credentials
 from selfheal.exceptions import ConfigError
 
 _DEFAULT_TIMEOUT_S = 10.0
+_LONGEST_TIMEOUT_S = 86400.0
 
 
 def request_options(target: Mapping[str, Any]) -> Dict[str, Any]:
@@ -17,8 +18,12 @@ def request_options(target: Mapping[str, Any]) -> Dict[str, Any]:
     ca_file. Raises ConfigError for a time that is none.
     """
     timeout_s = target.get("timeout_s") or _DEFAULT_TIMEOUT_S
-    if isinstance(timeout_s, bool) or not isinstance(timeout_s, (int, float)) or timeout_s <= 0:
-        raise ConfigError("timeout_s must be a number of seconds, not %r" % (timeout_s,))
+    is_number = isinstance(timeout_s, (int, float)) and not isinstance(timeout_s, bool)
+    if not is_number or not 0 < timeout_s <= _LONGEST_TIMEOUT_S:
+        raise ConfigError(
+            "timeout_s must be a number of seconds up to %d, not %r"
+            % (_LONGEST_TIMEOUT_S, timeout_s)
+        )
     return {
         "headers": _credentials(target),
         "timeout_s": float(timeout_s),
@@ -31,7 +36,6 @@ def _credentials(target: Mapping[str, Any]) -> Dict[str, str]:
     if target.get("token"):
         return {"Authorization": "Bearer %s" % target["token"]}
     if target.get("username"):
-        pair = "%s:%s" % (target["username"], target.get("password") or "")
-        encoded = base64.b64encode(pair.encode("utf-8")).decode("ascii")
-        return {"Authorization": "Basic %s" % encoded}
+        pair = basic_credentials(target["username"], target.get("password") or "")
+        return {"Authorization": "Basic %s" % pair}
     return {}

@@ -216,7 +216,7 @@ class _Register:
             return False
         by_hand = case.columns["resolution"] == "manual"
         patience = self._settings.reopen_minutes * 60 if by_hand else LATE_MESSAGE_S
-        return alert.began or self._now - (case.columns["resolved_at"] or 0) >= patience
+        return alert.began or abs(self._now - (case.columns["resolved_at"] or 0)) >= patience
 
     def _case_for(self, alert: Alert, signal: Signal) -> _Case:
         key = signal.group_key

@@ -11,8 +11,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from selfheal.exceptions import SelfhealError
+from selfheal.guard import locks
+from selfheal.ids import new_id
 from selfheal.incidents import model, timeline
-from selfheal.incidents.registry import responding_count
+from selfheal.incidents.registry import dispatch_number, responding_count
 from selfheal.store import Row, Store
 from selfheal.store.engine import in_chunks, placeholders
 
@@ -24,6 +26,7 @@ RESOLVED_TRIGGER = "selfheal.incident_resolved"
 STORM_TRIGGER = "selfheal.alert_storm"
 CLAIM_WITHIN_S = 120.0  # a response that has not begun by then never will: its trigger was lost
 CLOSE_WITHIN_S = 30.0  # likewise the closing of an incident whose last alert ended
+_TELL_WITHIN_S = 60.0  # likewise the telling of a storm
 _MAX_CLOSED_AT_ONCE = 100
 _STORM = "alert_storm"
 _CHUNK = 400
@@ -72,6 +75,11 @@ def _reserve(store: Store, limit: int, force: Sequence[str]) -> Tuple[List[Row],
     now = store.now()
     lapsed = now - CLAIM_WITHIN_S
     with store.transaction("incidents"):
+        # Marks from a clock that was set back since would otherwise hold for as long as it was.
+        store.execute(
+            "UPDATE incidents SET dispatched_at = NULL WHERE status = 'open' AND dispatched_at > ?",
+            (now + CLAIM_WITHIN_S,),
+        )
         under_way = int(
             store.value(
                 "SELECT COUNT(*) FROM incidents WHERE status = 'open' AND dispatched_at > ?",
@@ -144,6 +152,7 @@ def _start(ctx: Context, row: Row, errors: List[str]) -> bool:
         "source": row["source"],
         "alert_count": row["alert_count"],
         "response_level": row["response_level"],
+        "dispatch": dispatch_number(row["dispatched_at"]),
     }
     if _inject(ctx, ALERT_TRIGGER, payload, errors):
         timeline.record(ctx.store, row["id"], "dispatched", "asked for a response")
@@ -161,9 +170,10 @@ def _to_close(store: Store, names: Optional[Sequence[str]]) -> List[Row]:
         "WHERE i.status <> 'resolved' AND i.cleared_at IS NOT NULL AND "
     )
     if names is None:
+        now = store.now()
         return store.query(
-            what + "i.cleared_at <= ? ORDER BY i.cleared_at LIMIT ?",
-            (store.now() - CLOSE_WITHIN_S, _MAX_CLOSED_AT_ONCE),
+            what + "(i.cleared_at <= ? OR i.cleared_at > ?) ORDER BY i.cleared_at LIMIT ?",
+            (now - CLOSE_WITHIN_S, now + CLOSE_WITHIN_S, _MAX_CLOSED_AT_ONCE),
         )
     found: List[Row] = []
     for chunk in in_chunks(sorted(set(names)), _CHUNK):
@@ -206,7 +216,7 @@ def _tell_of_storm(
 ) -> bool:
     """Inject one trigger when a storm begins, and remember it until nothing waits any more."""
     store = ctx.store
-    known = store.value("SELECT status FROM system_status WHERE component = ?", (_STORM,))
+    known = _storm_status(store)
     if not waiting:
         if known == "storm":
             _set_storm(store, "calm")
@@ -219,10 +229,20 @@ def _tell_of_storm(
         "waiting": waiting,
         "worst_severity": worst,
     }
-    if not _inject(ctx, STORM_TRIGGER, payload, errors):
-        return False
-    _set_storm(store, "storm")
-    return True
+    teller = new_id("storm", store.now())
+    if not locks.acquire(store, _STORM, teller, _TELL_WITHIN_S):
+        return False  # another process is telling it just now
+    try:
+        if _storm_status(store) == "storm" or not _inject(ctx, STORM_TRIGGER, payload, errors):
+            return False
+        _set_storm(store, "storm")
+        return True
+    finally:
+        locks.release(store, _STORM, teller)
+
+
+def _storm_status(store: Store) -> Any:
+    return store.value("SELECT status FROM system_status WHERE component = ?", (_STORM,))
 
 
 def _set_storm(store: Store, status: str) -> None:

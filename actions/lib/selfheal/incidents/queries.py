@@ -12,7 +12,7 @@ from selfheal.exceptions import InvalidInput
 from selfheal.incidents import model, registry, timeline
 from selfheal.store import Row, Store, load
 from selfheal.store.engine import placeholders
-from selfheal.text import cap, iso, one_line
+from selfheal.text import cap, iso, one_line, without_credentials
 
 if TYPE_CHECKING:
     from selfheal.context import Context
@@ -246,9 +246,19 @@ def _undo(row: Row) -> Dict[str, Any]:
         "execution_id": row["execution_id"],
         "created_at": _when(row["created_at"]),
         "updated_at": _when(row["updated_at"]),
-        "action": cap(load(row["action"]), 1000, 50),
+        "action": cap(_without_headers(load(row["action"])), 1000, 50),
         "outcome": cap(load(row["outcome"]), 1000, 50),
     }
+
+
+def _without_headers(action: Any) -> Any:
+    """`action` of an undo record fit to show: the headers of an API call may hold its
+    credentials.
+    """
+    if not isinstance(action, dict) or action.get("kind") != "api_call":
+        return action
+    shown = {name: value for name, value in action.items() if name != "headers"}
+    return dict(shown, url=without_credentials(str(action.get("url"))))
 
 
 def _approval(row: Row) -> Dict[str, Any]:

@@ -39,24 +39,35 @@ def lock_name(incident_id: str) -> str:
     return "incident:%s" % incident_id
 
 
-def claim(store: Store, incident_id: str, run_id: str, ttl_s: float) -> str:
+def dispatch_number(dispatched_at: Optional[float]) -> int:
+    """What tells one request for a response from another: its time in milliseconds, 0 for none."""
+    return 0 if dispatched_at is None else round(dispatched_at * 1000)
+
+
+def claim(store: Store, incident_id: str, run_id: str, ttl_s: float, dispatch: int = 0) -> str:
     """Begin a response to the incident as `run_id`, holding it for `ttl_s` seconds.
 
-    Returns CLAIMED, TAKEN (another run holds it), CLEARED (its signal is gone already) or CLOSED. A
-    claimed incident is `analyzing` and counts one attempt more. Raises NotFound.
+    `dispatch` is the number of the request that started the run, 0 when a person did. A request is
+    good for one run: a late or repeated one finds the incident TAKEN. Returns CLAIMED, TAKEN (also
+    while another run holds it), CLEARED (its signal is gone already) or CLOSED. A claimed incident
+    is `analyzing` and counts one attempt more. Raises NotFound.
     """
     with store.transaction("incidents"):
         incident = get(store, incident_id)
         if incident.status == model.RESOLVED:
             return CLOSED
+        is_new_run = incident.run_id != run_id
+        is_spent = dispatch != dispatch_number(incident.dispatched_at)
+        if dispatch and is_new_run and is_spent:
+            return TAKEN
         if not locks.acquire(store, lock_name(incident_id), run_id, ttl_s):
             return TAKEN
-        is_new_run = incident.run_id != run_id
         update(
             store,
             incident_id,
             status=model.ANALYZING,
             run_id=run_id,
+            dispatched_at=None,
             attempts=incident.attempts + (1 if is_new_run else 0),
         )
     return CLEARED if incident.is_cleared else CLAIMED

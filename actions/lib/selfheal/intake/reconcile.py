@@ -119,7 +119,7 @@ def _unseen(
         rows = known.get(signal.fingerprint, [])
         is_open = any(
             row["incident_status"] != model.RESOLVED or
-            now - (row["resolved_at"] or 0) < LATE_MESSAGE_S
+            abs(now - (row["resolved_at"] or 0)) < LATE_MESSAGE_S
             for row in rows
         )
         if not is_open and signal.fingerprint not in muted:
@@ -135,12 +135,13 @@ def _ended(
     before: Dict[str, float] = (
         load(store.value("SELECT value FROM checkpoints WHERE name = ?", (name,))) or {}
     )
+    now = store.now()
     missed: Dict[str, float] = {}
     ended: List[Signal] = []
     for fingerprint, rows in known.items():
-        if fingerprint in there or any(row["last_seen_at"] >= looked_at for row in rows):
-            continue
-        since = before.get(fingerprint, looked_at)
+        if fingerprint in there or any(looked_at <= row["last_seen_at"] <= now for row in rows):
+            continue  # it is there, or a message about it came while we asked
+        since = min(before.get(fingerprint, looked_at), looked_at)  # the clock may step back
         if looked_at - since >= MISSED_TWICE_AFTER_S:
             ended += [_end_of(row, since) for row in rows]
         else:

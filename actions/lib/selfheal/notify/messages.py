@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Sequence
 
-from selfheal.text import cap, iso, one_line, truncate
+from selfheal.text import cap, counted, iso, one_line, truncate
 
 if TYPE_CHECKING:
     from selfheal.incidents.model import Incident
@@ -135,8 +135,12 @@ def ticket(account: Account) -> Dict[str, Any]:
         {
             "reason": "manual",
             "why": "selfheal did not act by itself; this is for office hours.",
-            "first": "Carry out the plan below if it is right; close the incident with "
-            "close_incident when done.",
+            "first": "%s; close the incident with close_incident when done."
+            % (
+                "Carry out the plan below if it is right"
+                if account.incident.plan
+                else "Find the cause yourself, as no runbook fits"
+            ),
         },
     )
 
@@ -247,6 +251,8 @@ def evidence(incident: Incident) -> List[str]:
 
 
 def _evidence_line(item: Any) -> str:
+    if isinstance(item, Mapping) and {*item} == {"what", "found"}:
+        return one_line("%s: %s" % (item["what"], item["found"]), 500)
     if isinstance(item, Mapping):
         return one_line("; ".join("%s: %s" % (k, v) for k, v in item.items()), 500)
     return one_line(str(item), 500)
@@ -291,7 +297,8 @@ def _text(account: Account, reason: Mapping[str, str]) -> List[str]:
         _where(incident),
     ]
     lines += _section(
-        "Why not by itself:", [one_line(str(item), 300) for item in incident.reasons or []]
+        "Decided was %s, because:" % (incident.strategy or "nothing"),
+        [one_line(str(item), 300) for item in incident.reasons or []],
     )
     lines += _section("Tried so far:", [_tried(row) for row in account.executions] or ["nothing"])
     lines += _section(
@@ -332,12 +339,11 @@ def _where(incident: Incident) -> str:
         for name in ("cluster", "namespace", "workload", "instance", "service")
         if getattr(incident, name)
     ]
-    again = ", reopened %d times" % incident.reopened if incident.reopened else ""
-    return "Incident %s, open since %s, %d alert%s%s. %s" % (
+    again = ", reopened %s" % counted(incident.reopened, "time") if incident.reopened else ""
+    return "Incident %s, open since %s, %s%s. %s" % (
         incident.id,
         iso(incident.opened_at),
-        incident.alert_count,
-        "" if incident.alert_count == 1 else "s",
+        counted(incident.alert_count, "alert"),
         again,
         ", ".join(scope),
     )

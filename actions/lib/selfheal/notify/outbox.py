@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple
 
 from selfheal.apis.target import request_options
-from selfheal.exceptions import ExternalError, SelfhealError
+from selfheal.exceptions import ConfigError, ExternalError, SelfhealError
 from selfheal.ids import new_id
 from selfheal.store import Row, Store, dump, load
 from selfheal.text import iso, one_line, scrub
@@ -139,7 +139,10 @@ def send(
     settings = dict(ctx.config.optional("notify.webhook") or {})
     url = str(settings.get("url") or "")
     options = request_options(settings)
-    own = {str(name): str(value) for name, value in dict(settings.get("headers") or {}).items()}
+    headers = settings.get("headers") or {}
+    if not isinstance(headers, Mapping):
+        raise ConfigError("notify.webhook.headers must be a map of name to value")
+    own = {str(name): str(value) for name, value in headers.items()}
     options["headers"] = {**own, **options["headers"], "Idempotency-Key": message_id}
     body = dict(payload, id=message_id, kind=kind, created_at=iso(created_at))
     answer = ctx.http.request("POST", url, json=scrub(body, ctx.config.secrets()), **options)
@@ -158,7 +161,7 @@ class _NotTaken(ExternalError):
     def __init__(self, status: int, retry_after: str, message: str) -> None:
         super().__init__(message)
         self.status = status
-        self.wait_s = min(float(retry_after), HOURLY_S) if retry_after.isdigit() else 0.0
+        self.wait_s = min(float(retry_after), HOURLY_S) if retry_after.isdecimal() else 0.0
 
 
 def _advice(status: int) -> str:
@@ -171,10 +174,13 @@ def _advice(status: int) -> str:
 
 def _due(store: Store, outbox_id: Optional[str], limit: int) -> List[Row]:
     one = "AND id = ? " if outbox_id else ""
-    parameters = [PENDING, store.now(), *([outbox_id] if outbox_id else []), limit]
+    now = store.now()
+    # No wait is longer than an hour: what is due later was written before the clock was set back.
+    parameters = [PENDING, now, now + HOURLY_S, *([outbox_id] if outbox_id else []), limit]
     return store.query(
         "SELECT id, kind, incident_id, payload, attempts, created_at, last_error FROM outbox "
-        "WHERE status = ? AND next_attempt_at <= ? %sORDER BY next_attempt_at, id LIMIT ?" % one,
+        "WHERE status = ? AND (next_attempt_at <= ? OR next_attempt_at > ?) %s"
+        "ORDER BY next_attempt_at, id LIMIT ?" % one,
         parameters,
     )
 
@@ -184,8 +190,9 @@ def _claim(store: Store, row: Row) -> bool:
     return (
         store.execute(
             "UPDATE outbox SET attempts = attempts + 1, next_attempt_at = ? "
-            "WHERE id = ? AND status = ? AND attempts = ? AND next_attempt_at <= ?",
-            (now + LEASE_S, row["id"], PENDING, row["attempts"], now),
+            "WHERE id = ? AND status = ? AND attempts = ? AND "
+            "(next_attempt_at <= ? OR next_attempt_at > ?)",
+            (now + LEASE_S, row["id"], PENDING, row["attempts"], now, now + HOURLY_S),
         ) ==
         1
     )

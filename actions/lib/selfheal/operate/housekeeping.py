@@ -42,6 +42,10 @@ def housekeeping(ctx: Context) -> Dict[str, Any]:
     """
     owner = ctx.run_id or new_id("hk", ctx.clock.now())
     store = ctx.store
+    # Held for longer than anybody takes it: left by a dead one before the clock was set back.
+    store.execute(
+        "DELETE FROM locks WHERE name = ? AND expires_at > ?", (LOCK, store.now() + 2 * LOCK_S)
+    )
     if not locks.acquire(store, LOCK, owner, LOCK_S):
         return {"ran": False, "parts": {}, "problems": []}
     parts: Dict[str, Any] = {}

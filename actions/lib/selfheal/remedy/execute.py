@@ -16,7 +16,7 @@ from selfheal.exceptions import Refused
 from selfheal.remedy import journal, steps, values
 from selfheal.remedy.model import ApiCall, Command, Runbook, Step, Wait
 from selfheal.remedy.steps import StepResult, Surroundings
-from selfheal.text import without_credentials
+from selfheal.text import scrub, without_credentials
 
 if TYPE_CHECKING:
     from selfheal.context import Context
@@ -139,7 +139,12 @@ def _recorded(
     action = describe(step.undo.act, step.undo.timeout_s or step.timeout_s or _DEFAULT_UNDO_S)
     action.update(variables=variables, cwd=os.path.dirname(job.runbook.path))
     return journal.record_undo(
-        ctx.store, job.incident.id, job.execution_id, step.name, action, fields
+        ctx.store,
+        job.incident.id,
+        job.execution_id,
+        step.name,
+        action,
+        scrub(fields, ctx.config.secrets()),
     )
 
 

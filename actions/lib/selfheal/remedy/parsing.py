@@ -31,9 +31,10 @@ _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,99}\Z")
 # Names that change what a program is or does, whatever their value.
 _RESERVED_VARIABLE = re.compile(
     r"(PATH|HOME|USER|LOGNAME|SHELL|IFS|ENV|PS4|CDPATH|GLOBIGNORE|PWD|OLDPWD|TMPDIR|LANG|TZ|"
-    r"EDITOR|VISUAL|PAGER|NODE_OPTIONS|NODE_PATH)\Z|"
+    r"EDITOR|VISUAL|PAGER)\Z|"
     r"(LD_|LC_|DYLD_|BASH|PYTHON|PERL|RUBY|JAVA_|GIT_|SSH_|SUDO_|SELFHEAL_|ST2_|GCONV|MALLOC_|"
-    r"SSL_|OPENSSL_)"
+    r"SSL_|OPENSSL_|NODE_|JDK_JAVA|CLASSPATH|GLIBC_|GNUPG|XDG_|CURL_|LESS|SYSTEMD_|DOCKER_|"
+    r"KUBECONFIG|HELM_|ANSIBLE_|AWS_|PROMPT_COMMAND|HOSTALIASES|RES_OPTIONS|[A-Z0-9_]*_PROXY\Z)"
 )
 _KEYS = (
     "name",
@@ -149,12 +150,17 @@ def _metadata(value: Any) -> Tuple[Tuple[str, ...], Tuple[str, ...], Tuple[Tuple
         )
     )
     for pattern in alert_types:
-        if not pattern.strip("*? ") and not any(item.strip("*? ") for _key, item in pairs):
+        if not _says_something(pattern) and not any(_says_something(item) for _, item in pairs):
             raise InvalidInput(
                 "metadata.alert_type %r matches every alert: name some, or narrow it by a label"
                 % pattern
             )
     return alert_types, severities, pairs
+
+
+def _says_something(pattern: str) -> bool:
+    """Whether a character of `pattern` stands for itself: [!x]* is * in disguise."""
+    return bool(re.sub(r"\[!?\]?[^\]]*\]", "", pattern).strip("*? "))
 
 
 def _confidence(value: Any) -> float:

@@ -4,6 +4,7 @@ back.
 
 from __future__ import annotations
 
+import json
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple, Union
 
 from selfheal.exceptions import InvalidInput
@@ -101,6 +102,12 @@ def _api_call(value: Any) -> ApiCall:
     url = text_of(value["url"], "api_call.url")
     if not url.startswith(("http://", "https://")) or any(character <= " " for character in url):
         raise InvalidInput("api_call.url must be an http:// or https:// URL, not %r" % url)
+    try:
+        json.dumps(value.get("json"), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(
+            "api_call.json cannot be written as JSON (%s); put dates in quotes" % error
+        ) from error
     headers = value.get("headers", {})
     if not isinstance(headers, Mapping):
         raise InvalidInput("api_call.headers must be a map, not %r" % (headers,))

@@ -58,8 +58,9 @@ class StepResult:
     stops: str = ""
 
     def as_dict(self, secrets: Tuple[str, ...] = ()) -> Dict[str, Any]:
-        kept = {key: truncate(value, _MAX_KEPT) for key, value in self.fields.items()}
-        shown: Dict[str, Any] = scrub(dict(kept, detail=self.detail), secrets)
+        hidden: Dict[str, Any] = scrub(self.fields, secrets)  # before a cut could halve a secret
+        shown = {key: truncate(value, _MAX_KEPT) for key, value in hidden.items()}
+        shown["detail"] = scrub(self.detail, secrets)
         return {
             "name": self.name,
             "kind": self.kind,
@@ -101,7 +102,7 @@ def carry_out(
         step.kind,
         ending.status,
         around.ctx.clock.monotonic() - started,
-        ending.detail,
+        str(scrub(ending.detail, around.ctx.config.secrets())),
         ending.fields,
         ending.stops,
     )

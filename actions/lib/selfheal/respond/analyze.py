@@ -15,9 +15,14 @@ if TYPE_CHECKING:
 LONGEST_S = 120.0
 
 
-def analyze_incident(ctx: Context, incident_id: str, run_id: str = "") -> Dict[str, Any]:
+def analyze_incident(
+    ctx: Context, incident_id: str, run_id: str = "", dispatch: int = 0
+) -> Dict[str, Any]:
     """Claim the incident for `run_id` and write its analysis and plan; by hand it is analyzed
     without a claim.
+
+    `dispatch` is the number in the trigger that started the run, so that a trigger delivered late
+    or twice starts nothing (see registry.claim).
 
     Returns {"incident_id", "state": claimed|taken|cleared|closed, "severity", "alert_type",
     "has_plan", "runbook", "risk", "confidence"}. Raises NotFound, StoreError, and Conflict by hand
@@ -29,7 +34,7 @@ def analyze_incident(ctx: Context, incident_id: str, run_id: str = "") -> Dict[s
             return _answer(incident, registry.CLOSED, None)
         with held(ctx, incident, "", LONGEST_S):
             return _analyzed(ctx, incident, "")
-    state = registry.claim(ctx.store, incident_id, run_id, claim_s(ctx, LONGEST_S))
+    state = registry.claim(ctx.store, incident_id, run_id, claim_s(ctx, LONGEST_S), dispatch)
     incident = registry.get(ctx.store, incident_id)
     if state == registry.CLAIMED:
         return _analyzed(ctx, incident, run_id)

@@ -55,9 +55,11 @@ def enter(ctx: Context, incident: Incident, run_id: str, status: str) -> None:
     """Move the incident to `status` for a response; by hand it stays where it is. Raises Conflict
     when it is closed.
     """
-    if (
-        run_id and
-        not registry.move(ctx.store, incident.id, status) and
-        (registry.get(ctx.store, incident.id).status == model.RESOLVED)
-    ):
-        raise Conflict("incident %s was closed meanwhile" % incident.id, retryable=False)
+    if not run_id:
+        return
+    # Alone: who attaches an alert at this moment would write back the state that it has read.
+    with ctx.store.transaction("incidents"):
+        if registry.move(ctx.store, incident.id, status):
+            return
+        if registry.get(ctx.store, incident.id).status == model.RESOLVED:
+            raise Conflict("incident %s was closed meanwhile" % incident.id, retryable=False)

@@ -6,6 +6,7 @@ transaction that excludes the others it must exclude, and turns the driver's err
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import zlib
 from pathlib import Path
@@ -28,6 +29,7 @@ class Sqlite:
     def __init__(self, path: str) -> None:
         self.path = path
         self.shown_url = "sqlite:///%s" % path
+        self._file: Any = None  # (device, inode) of the file that is open
 
     def connect(self) -> Any:
         is_new = prepare_database_file(Path(self.path)) if self.path != ":memory:" else False
@@ -38,17 +40,37 @@ class Sqlite:
             if is_new:
                 connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
+            self._file = self._file_there()
             return connection
         except sqlite3.Error as error:
             raise self.explain(error) from error
 
     @staticmethod
+    def is_broken(_connection: Any) -> bool:
+        return False  # there is no server that could end it
+
+    @staticmethod
     def sql(statement: str) -> str:
         return statement
 
-    @staticmethod
-    def begin(cursor: Any, _purpose: str) -> None:
+    def begin(self, cursor: Any, _purpose: str) -> None:
+        if self._file_there() != self._file:
+            # A file that was deleted still takes writes, and nobody will ever read them.
+            raise StoreError(
+                "the database %s was deleted or replaced while it was open; connect again"
+                % self.path,
+                retryable=True,
+            )
         cursor.execute("BEGIN IMMEDIATE")  # one writer at a time, so any purpose is excluded
+
+    def _file_there(self) -> Any:
+        if self.path == ":memory:":
+            return None
+        try:
+            found = os.stat(self.path)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     @staticmethod
     def table_exists(cursor: Any, table: str) -> bool:
@@ -109,6 +131,10 @@ class Postgresql:
             return connection
         except (self._psycopg2.Error, ValueError) as error:
             raise self.explain(error) from error
+
+    @staticmethod
+    def is_broken(connection: Any) -> bool:
+        return bool(connection.closed)
 
     @staticmethod
     def sql(statement: str) -> str:

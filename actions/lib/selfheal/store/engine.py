@@ -12,7 +12,7 @@ import time
 from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence
 
-from selfheal.exceptions import Conflict, StoreError
+from selfheal.exceptions import Conflict, SelfhealError, StoreError
 
 Row = Dict[str, Any]
 
@@ -37,6 +37,7 @@ class Store:
         self.now = now
         self._connection = dialect.connect()
         self._depth = 0
+        self._is_closed = False
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> List[Row]:
         """All rows, each as {column: value}."""
@@ -101,16 +102,17 @@ class Store:
             try:
                 self.dialect.begin(cursor, purpose)
             except self.dialect.driver_error as error:
+                self._end("ROLLBACK", quietly=True)  # it may have begun and then waited in vain
                 raise self._explained(error) from error
         self._depth = 1
         try:
             yield
+            self._end("COMMIT")
         except BaseException:
-            self._depth = 0
-            self._end("ROLLBACK", quietly=True)
+            self._end("ROLLBACK", quietly=True)  # also of a COMMIT that was refused
             raise
-        self._depth = 0
-        self._end("COMMIT")
+        finally:
+            self._depth = 0
 
     def table_exists(self, table: str) -> bool:
         with self._cursor() as cursor:
@@ -120,6 +122,7 @@ class Store:
                 raise self._explained(error) from error
 
     def close(self) -> None:
+        self._is_closed = True
         try:
             self._connection.close()
         except self.dialect.driver_error:
@@ -128,13 +131,16 @@ class Store:
     def _end(self, word: str, quietly: bool = False) -> None:
         try:
             with self._cursor() as cursor:
-                cursor.execute(word)
-        except self.dialect.driver_error as error:
+                self._execute(cursor, word, ())
+        except SelfhealError:
             if not quietly:
-                raise self._explained(error) from error
+                raise
 
     @contextmanager
     def _cursor(self) -> Iterator[Any]:
+        # A server that was restarted costs the statement it interrupted, and its transaction, only.
+        if not (self._depth or self._is_closed) and self.dialect.is_broken(self._connection):
+            self._connection = self.dialect.connect()
         try:
             cursor = self._connection.cursor()
         except self.dialect.driver_error as error:

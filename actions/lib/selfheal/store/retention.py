@@ -92,11 +92,12 @@ def _delete(
 ) -> int:
     gone = 0
     for _ in range(batches):
-        count = store.execute(
-            "DELETE FROM %s WHERE (%s) IN (SELECT %s FROM %s WHERE %s LIMIT ?)"
-            % (table, key, key, table, condition),
-            (*parameters, batch),
-        )
+        with store.transaction("incidents"):  # never under the hands of who attaches an alert
+            count = store.execute(
+                "DELETE FROM %s WHERE (%s) IN (SELECT %s FROM %s WHERE %s LIMIT ?)"
+                % (table, key, key, table, condition),
+                (*parameters, batch),
+            )
         gone += count
         if count < batch:
             break

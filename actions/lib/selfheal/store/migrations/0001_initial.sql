@@ -38,6 +38,7 @@ CREATE UNIQUE INDEX incidents_one_open_per_cause ON incidents (group_key) WHERE 
 CREATE INDEX incidents_by_cause ON incidents (group_key, resolved_at);
 CREATE INDEX incidents_by_status ON incidents (status, updated_at);
 CREATE INDEX incidents_by_opening ON incidents (opened_at);
+CREATE INDEX incidents_by_run ON incidents (run_id);
 -- Who waits for a response, worst and oldest first, without reading the thousands of others of a storm.
 CREATE INDEX incidents_by_turn ON incidents (status, dispatched_at, cleared_at, severity, opened_at, id);
 
@@ -96,6 +97,7 @@ CREATE TABLE execution_history (
     finished_at DOUBLE PRECISION
 );
 CREATE INDEX execution_history_by_incident ON execution_history (incident_id, started_at);
+CREATE INDEX execution_history_by_status ON execution_history (status, incident_id);
 CREATE INDEX execution_history_by_time ON execution_history (started_at);
 
 CREATE TABLE undo_log (
@@ -148,6 +150,7 @@ CREATE TABLE outbox (
     next_attempt_at DOUBLE PRECISION NOT NULL,
     sent_at DOUBLE PRECISION
 );
+CREATE INDEX outbox_by_incident ON outbox (incident_id, created_at);
 CREATE INDEX outbox_due ON outbox (status, next_attempt_at);
 
 CREATE TABLE circuit_breakers (
