@@ -82,4 +82,10 @@ def test_by_hand_nothing_is_claimed(ctx, tmp_path):
 
 def test_an_unknown_incident_is_not_found(ctx):
     with pytest.raises(NotFound):
-        analyze_incident(ctx, "inc-none", "run-1")
+        analyze_incident(ctx, "inc-none")
+    with pytest.raises(NotFound):
+        analyze_incident(ctx, "inc-none", "run-1", dispatch=1)
+
+
+def test_a_response_that_a_person_starts_for_no_incident_ends_quietly(ctx):
+    assert analyze_incident(ctx, "inc-none", "run-1")["state"] == "unknown"

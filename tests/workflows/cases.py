@@ -280,6 +280,7 @@ CASES = [
         "analyze",
     ),
     _response("closed already", "analyze", {"analyze": did(state="closed")}, "closed", "analyze"),
+    _response("not there", "analyze", {"analyze": did(state="unknown")}, "unknown", "analyze"),
     _response(
         "cleared before",
         "analyze",

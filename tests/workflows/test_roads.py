@@ -16,7 +16,7 @@ from tests.workflows.plays import did, healed, play, said
 
 # What each task may answer, by the key its conditions look at, and how many roads lead on from it.
 WORDS = {
-    "analyze": ("state", ["claimed", "taken", "cleared", "closed"]),
+    "analyze": ("state", ["claimed", "taken", "cleared", "closed", "unknown"]),
     "decide": ("strategy", ["automated", "approve", "manual", "escalate", "ignore"]),
     "request_approval": ("approval_id", [plays.APPROVAL]),
     "settle_approval": ("verdict", ["approved", "rejected", "expired", "cleared"]),

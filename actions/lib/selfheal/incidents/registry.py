@@ -21,6 +21,7 @@ CLAIMED = "claimed"
 TAKEN = "taken"
 CLEARED = "cleared"
 CLOSED = "closed"
+UNKNOWN = "unknown"
 _JSON_FIELDS = ("signal", "analysis", "plan", "reasons")
 
 

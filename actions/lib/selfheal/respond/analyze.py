@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Dict, Optional
 
 from selfheal.diagnose import analyze as diagnosis
+from selfheal.exceptions import NotFound
 from selfheal.incidents import model, registry, timeline
 from selfheal.respond.holding import claim_s, held
 
@@ -24,11 +25,18 @@ def analyze_incident(
     `dispatch` is the number in the trigger that started the run, so that a trigger delivered late
     or twice starts nothing (see registry.claim).
 
-    Returns {"incident_id", "state": claimed|taken|cleared|closed, "severity", "alert_type",
-    "has_plan", "runbook", "risk", "confidence"}. Raises NotFound, StoreError, and Conflict by hand
-    while a response is at work.
+    Returns {"incident_id", "state": claimed|taken|cleared|closed|unknown, "severity", "alert_type",
+    "has_plan", "runbook", "risk", "confidence"}. A response that a person starts for an id
+    that is not there learns so and ends: nobody is called for a mistyped word. Raises NotFound
+    otherwise (a dispatched incident is missing: two nodes with a SQLite file each?), StoreError,
+    and Conflict by hand while a response is at work.
     """
-    incident = registry.get(ctx.store, incident_id)
+    try:
+        incident = registry.get(ctx.store, incident_id)
+    except NotFound:
+        if dispatch or not run_id:
+            raise
+        return {"incident_id": incident_id, "state": registry.UNKNOWN, "has_plan": False}
     if not run_id:
         if incident.status == model.RESOLVED:
             return _answer(incident, registry.CLOSED, None)
