@@ -92,6 +92,14 @@ def test_room_appears_when_a_response_ends_and_is_kept_while_one_lives(ctx, trig
     assert dispatch(ctx)["dispatched"] == [ids[3]]
 
 
+def test_responses_that_wait_for_an_answer_leave_room_for_others(ctx):
+    ids = open_incidents(ctx, *["critical"] * 4)
+    for incident_id in dispatch(ctx)["dispatched"]:
+        registry.claim(ctx.store, incident_id, "run-" + incident_id, 600)
+        registry.move(ctx.store, incident_id, model.AWAITING_APPROVAL)
+    assert dispatch(ctx)["dispatched"] == [ids[3]]
+
+
 def test_storm_is_told_again_only_after_a_calm(ctx, triggers):
     ids = open_incidents(ctx, *["critical"] * 4)
     dispatch(ctx)

@@ -166,9 +166,13 @@ def hand_over(
 
 
 def responding_count(store: Store) -> int:
-    """How many incidents a living response holds now."""
-    sql = "SELECT COUNT(*) FROM locks WHERE name LIKE ? AND expires_at > ?"
-    return int(store.value(sql, (lock_name("%"), store.now())) or 0)
+    """How many living responses are at work now; those that wait for a person's answer are not."""
+    states = sorted(model.RESPONDING - {model.AWAITING_APPROVAL})
+    sql = (
+        "SELECT COUNT(*) FROM incidents i JOIN locks l ON l.name = 'incident:' || i.id "
+        "WHERE l.expires_at > ? AND i.status IN (%s)" % placeholders(states)
+    )
+    return int(store.value(sql, (store.now(), *states)) or 0)
 
 
 def stale(store: Store) -> List[Incident]:
