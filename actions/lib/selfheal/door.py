@@ -49,9 +49,8 @@ def call(
         return True, presentable(result, ctx.config)
     except SelfhealError as error:
         return False, _failure(type(error).__name__, str(error), error.retryable, ctx.config)
-    except (
-        Exception
-    ) as error:  # a defect of ours: say so, keep the traceback in the execution's stderr
+    except Exception as error:
+        # A defect of ours: say so, and keep the traceback in the execution's stderr.
         ctx.log.error("%s", traceback.format_exc())
         message = "%s failed unexpectedly (%s: %s); the traceback is in this execution's stderr" % (
             function,

@@ -80,13 +80,8 @@ def _reserve(store: Store, limit: int, force: Sequence[str]) -> Tuple[List[Row],
             "UPDATE incidents SET dispatched_at = NULL WHERE status = 'open' AND dispatched_at > ?",
             (now + CLAIM_WITHIN_S,),
         )
-        under_way = int(
-            store.value(
-                "SELECT COUNT(*) FROM incidents WHERE status = 'open' AND dispatched_at > ?",
-                (lapsed,),
-            ) or
-            0
-        )
+        sql = "SELECT COUNT(*) FROM incidents WHERE status = 'open' AND dispatched_at > ?"
+        under_way = int(store.value(sql, (lapsed,)) or 0)
         room = max(0, limit - responding_count(store) - under_way)
         chosen = _forced(store, force)
         _mark(store, chosen, now)

@@ -187,15 +187,13 @@ def _due(store: Store, outbox_id: Optional[str], limit: int) -> List[Row]:
 
 def _claim(store: Store, row: Row) -> bool:
     now = store.now()
-    return (
-        store.execute(
-            "UPDATE outbox SET attempts = attempts + 1, next_attempt_at = ? "
-            "WHERE id = ? AND status = ? AND attempts = ? AND "
-            "(next_attempt_at <= ? OR next_attempt_at > ?)",
-            (now + LEASE_S, row["id"], PENDING, row["attempts"], now, now + HOURLY_S),
-        ) ==
-        1
+    changed = store.execute(
+        "UPDATE outbox SET attempts = attempts + 1, next_attempt_at = ? "
+        "WHERE id = ? AND status = ? AND attempts = ? AND "
+        "(next_attempt_at <= ? OR next_attempt_at > ?)",
+        (now + LEASE_S, row["id"], PENDING, row["attempts"], now, now + HOURLY_S),
     )
+    return changed == 1
 
 
 def _send_stored(ctx: Context, row: Row) -> Tuple[Delivery, bool]:
