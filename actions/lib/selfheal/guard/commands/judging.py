@@ -1,0 +1,136 @@
+"""One command in, one decision out: read, hold against the table, weigh the risk, say why."""
+
+from __future__ import annotations
+
+from typing import List, Optional, Sequence, Tuple, Union
+
+from selfheal.exceptions import ConfigError
+from selfheal.guard.commands import kubernetes, lexer, reading
+from selfheal.guard.commands.model import (
+    ALLOW,
+    DENY,
+    NEEDS_APPROVAL,
+    Decision,
+    Operation,
+    Policy,
+    Refusal,
+)
+from selfheal.guard.commands.reading import Reading
+from selfheal.guard.commands.rows import Row, row_of
+from selfheal.remedy.model import DESTRUCTIVE, RISKS
+
+_SHOWN = 80
+
+
+def decide(command: Union[str, Sequence[str]], policy: Policy) -> Decision:
+    """The decision about `command`, a line as one would type it or words that are split already.
+
+    Never raises: when the table cannot be read the answer is no. A denied one has no argv; the
+    other two have the words to run, written anew, and never the words that came in.
+    """
+    try:
+        words = (
+            lexer.words_of(command) if isinstance(command, str) else lexer.checked_words(command)
+        )
+        row = policy.rows.get(words[0]) or row_of(words[0], policy)
+        if row is None:
+            raise _no_row(words[0])
+        found = reading.read(words, row)
+        row = found.row
+        operation = None
+        if row.resources is not None:
+            operation = kubernetes.typed(found, row, row.resources)
+        elif row.is_namespaced:
+            kubernetes.keep_out(found, row, row.is_never)
+    except Refusal as refusal:
+        return _refused(refusal)
+    except ConfigError as error:
+        return _refused(
+            Refusal("table.unusable", words[0], str(error), "Mend the table; until then: no.")
+        )
+    return _weighed(found, row, operation, policy.safe_mode)
+
+
+def _weighed(
+    found: Reading, row: Row, operation: Optional[Operation], safe_mode: bool
+) -> Decision:
+    rank = found.rank
+    asks = found.ask or rank > (1 if safe_mode else 2)
+    key = (asks, rank, safe_mode)
+    reason = row.reasons.get(key)
+    if reason is None:
+        reason = row.reasons[key] = _reason(row, asks, rank)
+    levels = found.levels
+    argv = levels[0] if len(levels) == 1 else [word for level in levels for word in level]
+    if found.args:
+        if row.args_first:
+            argv = [found.levels[0][0], *found.args, *argv[1:]]
+        else:
+            argv = argv + found.args
+    return Decision(
+        NEEDS_APPROVAL if asks else ALLOW,
+        RISKS[rank],
+        row.rule,
+        reason,
+        tuple(argv),
+        operation,
+        "",
+        _inverse(found, row) if rank else (),
+    )
+
+
+def _reason(row: Row, asks: bool, rank: int) -> str:
+    risk = RISKS[rank]
+    if not asks:
+        return "%s, as its row %s in the command table says" % (risk, row.rule)
+    return "%s: a person must see and approve it first (row %s of the command table)" % (
+        risk,
+        row.rule,
+    )
+
+
+def _inverse(found: Reading, row: Row) -> Tuple[str, ...]:
+    """The command that takes this one back: its own, with the sub-command that undoes it."""
+    outer: List[str] = [word for level in found.levels[:-1] for word in level]
+    if row.inverse:
+        return (*outer, row.inverse, *found.args)
+    before = found.given.get("--current-replicas")
+    if before is not None and row.resources is not None:
+        return (*outer, found.levels[-1][0], "--replicas=%s" % before, *found.args)
+    return ()
+
+
+def _no_row(program: str) -> Refusal:
+    if "=" in program:
+        return Refusal(
+            "lexer.assignment",
+            program,
+            "it sets a variable that may change what the program does",
+            "Leave it out.",
+        )
+    if "/" in program:
+        return Refusal(
+            "table.path",
+            program,
+            "a program is called by its bare name, or by a path that its row lists",
+            "Write the bare name, or add the path to `paths` of its row in your own table "
+            "(safety.command_table).",
+        )
+    return Refusal(
+        "table.program",
+        program,
+        "the command table has no row for this program, and what has no row is denied",
+        "If you mean it, write a row for it in your own table (safety.command_table).",
+    )
+
+
+def _refused(refusal: Refusal) -> Decision:
+    token = refusal.token
+    shown = ascii(token if len(token) <= _SHOWN else token[:_SHOWN - 1] + "~")
+    return Decision(
+        DENY,
+        DESTRUCTIVE,
+        refusal.rule,
+        "Refused %s: %s (rule %s). %s" % (shown, refusal.why, refusal.rule, refusal.how),
+        token=token,
+    )

@@ -1,0 +1,83 @@
+"""What the command policy hands over: the decision, the typed operation behind a kubectl command,
+and the policy itself.
+
+Named tuples where one is made per decision (a frozen dataclass takes four times as long to make).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Dict, Mapping, NamedTuple, Optional, Tuple
+
+if TYPE_CHECKING:
+    from selfheal.guard.commands.rows import Row
+
+ALLOW = "allow"
+NEEDS_APPROVAL = "needs_approval"
+DENY = "deny"
+DECISIONS = (ALLOW, NEEDS_APPROVAL, DENY)
+
+
+class Operation(NamedTuple):
+    """What a kubectl command does, typed. `resources` are (kind, name) pairs, name "" for all of
+    the kind; `options` are (flag, value) pairs, value "" for a switch, the namespace among them.
+    """
+
+    verb: str
+    resources: Tuple[Tuple[str, str], ...]
+    namespace: str = ""
+    options: Tuple[Tuple[str, str], ...] = ()
+    changes: Tuple[str, ...] = ()
+
+    @property
+    def container(self) -> str:
+        """The container it is about, or ""."""
+        return dict(self.options).get("--container", "")
+
+    @property
+    def selector(self) -> str:
+        """The labels that choose the objects, or ""."""
+        return dict(self.options).get("--selector", "")
+
+
+class Decision(NamedTuple):
+    """One judged command. `argv` (empty when denied) is what may be run, in place of what was
+    written; `token` is what was refused; `inverse` takes the command back, empty when nothing does.
+    """
+
+    decision: str
+    risk: str
+    rule: str
+    reason: str
+    argv: Tuple[str, ...] = ()
+    operation: Optional[Operation] = None
+    token: str = ""
+    inverse: Tuple[str, ...] = ()
+
+    @property
+    def is_denied(self) -> bool:
+        """Whether it must not run, not even with a person's consent."""
+        return self.decision == DENY
+
+
+class Refusal(Exception):
+    """Ends the reading of a command: which rule refuses which token, why, and what to do."""
+
+    def __init__(self, rule: str, token: str, why: str, how: str, risk: str = "") -> None:
+        super().__init__(why)
+        self.rule = rule
+        self.token = token
+        self.why = why
+        self.how = how
+        self.risk = risk
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The allow-table, ready to be asked. `document` is the merged YAML, read as it is needed;
+    `rows` fills as programs are asked for. Made by `load_policy`.
+    """
+
+    document: Mapping[str, Any]
+    rows: Dict[str, Row]
+    safe_mode: bool = True

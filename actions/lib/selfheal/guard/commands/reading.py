@@ -1,0 +1,326 @@
+"""Words held against the rows of the table: which sub-command, which flags with which values, which
+positionals; each exactly as the table has it, or refused.
+
+Nothing is guessed: no abbreviated flags, no flag twice, no `--`, nothing empty. The words to run
+are written anew, flags where the table has them, so that no program can read them otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Dict, List, Optional, Tuple
+
+from selfheal.guard.commands.model import Refusal
+from selfheal.guard.commands.rows import Flag, Row, Shape
+from selfheal.guard.commands.values import ASK, described, how_to_allow
+
+_NAME_IT = "If you mean it, your own table (safety.command_table) must name it: `replaces: %s`."
+_ADD_ROW = "If you mean it, add it to the row %s in your own table (safety.command_table)."
+
+
+class Reading:
+    """What was understood. `levels[k]` are the words up to the next sub-command; `given` maps a
+    flag's name to its value ("" for a switch).
+    """
+
+    __slots__ = ("args", "ask", "given", "levels", "rank", "row")
+
+    def __init__(self, row: Row, program: str) -> None:
+        self.row = row
+        self.levels: List[List[str]] = [[program, *row.insert]]
+        self.given: Dict[str, str] = {}
+        self.args: List[str] = []
+        self.rank = 0
+        self.ask = False
+
+
+def read(words: List[str], row: Row) -> Reading:
+    """Hold `words` against `row`, that of the program words[0]. Raises Refusal."""
+    found = Reading(row, words[0])
+    if row.deny:
+        raise _denied(row.rule, words[0], row.deny)
+    position, end = 1, len(words)
+    while position < end:
+        word = words[position]
+        position += 1
+        if word[0] in "-+":
+            flag = row.flags.get(word)
+            if flag is None:
+                if word[0] == "-":
+                    position = _loose(found, word, words, position)
+                else:
+                    found.args.append(word)
+            elif flag.test is None:
+                _switch(found, flag, word)
+            else:
+                position = _with_next(found, flag, word, words, position)
+        elif row.commands is not None and not found.args:
+            sub = row.commands.get(word)
+            if sub is None:
+                raise _no_command(row, word)
+            if sub.deny:
+                raise _denied(sub.rule, word, sub.deny)
+            row = found.row = sub
+            found.levels.append([word, *sub.insert])
+        else:
+            found.args.append(word)
+    _complete(found, row, words[-1])
+    return found
+
+
+def _switch(found: Reading, flag: Flag, word: str) -> None:
+    if flag.deny:
+        raise _denied_flag(found.row, flag, word)
+    name = flag.name
+    if name in found.given:
+        _repeated(found, flag, word)
+    found.given[name] = ""
+    level = found.levels[flag.level]
+    if name not in level or flag.repeat > 1:
+        level.append(name)
+    if flag.rank > found.rank:
+        found.rank = flag.rank
+    if flag.ask:
+        found.ask = True
+
+
+def _valued(found: Reading, flag: Flag, value: str, token: str) -> None:
+    if flag.deny:
+        raise _denied_flag(found.row, flag, token)
+    fits = flag.test(value) if flag.test and value else False
+    if not fits:
+        raise Refusal(
+            "%s.%s" % (found.row.rule, flag.name),
+            token,
+            "%s takes %s, not %r" % (flag.name, described(flag.spec), value[:80]),
+            "Give such a value, or widen the flag in your own table (safety.command_table).",
+        )
+    if flag.name in found.given:
+        _repeated(found, flag, token)
+    found.given[flag.name] = value
+    found.levels[flag.level] += flag.written(value)
+    rank = flag.ranks.get(value, flag.rank) if flag.ranks else flag.rank
+    if rank > found.rank:
+        found.rank = rank
+    if flag.ask or fits is ASK:
+        found.ask = True
+
+
+def _with_next(found: Reading, flag: Flag, word: str, words: List[str], position: int) -> int:
+    """A flag whose value is the next word. Returns the position after what was read."""
+    if flag.optional:
+        following = words[position] if position < len(words) else ""
+        if following in found.row.flags or not (flag.test and following and flag.test(following)):
+            _switch(found, flag, word)
+            return position
+    if position == len(words):
+        raise Refusal(
+            "%s.%s" % (found.row.rule, flag.name),
+            word,
+            "%s takes %s, and there is none" % (word, described(flag.spec)),
+            "Give the value: nothing is never read as everything.",
+        )
+    if flag.attached and not flag.optional:
+        raise _unknown_flag(found.row, word)
+    _valued(found, flag, words[position], "%s %s" % (word, words[position]))
+    return position + 1
+
+
+def _loose(found: Reading, word: str, words: List[str], position: int) -> int:
+    """A flag that is joined with its value (--tail=5, -n5), or several in one (-xe)."""
+    row = found.row
+    if word.startswith("--"):
+        _long(found, word)
+        return position
+    if row.number is not None and word[1:].isdigit():
+        _valued(found, row.number, word[1:], word)
+        return position
+    if len(word) == 1:
+        raise _unknown_flag(row, word)
+    if row.exact:
+        return _attached(found, word, position)
+    for index in range(1, len(word)):
+        flag = row.flags.get("-" + word[index])
+        if flag is None:
+            raise _unknown_flag(row, word)
+        if flag.test is None:
+            _switch(found, flag, word)
+            continue
+        rest = word[index + 1:]
+        if not rest:
+            return _with_next(found, flag, word, words, position)
+        if rest[0] == "=" and row.switch_values and index == 1:
+            rest = rest[1:]
+        _valued(found, flag, rest, word)
+        break
+    return position
+
+
+def _long(found: Reading, word: str) -> None:
+    row = found.row
+    name, equals, value = word.partition("=")
+    flag = row.flags.get(name) if equals else None
+    if flag is None or name == "--":
+        raise _unknown_flag(row, word)
+    if flag.test is not None or flag.deny:
+        _valued(found, flag, value, word)
+    elif value == "true" and row.switch_values:
+        _switch(found, flag, word)
+    else:
+        raise Refusal(
+            "%s.%s" % (row.rule, flag.name),
+            word,
+            "%s is a switch and takes no value" % name,
+            "Leave out what follows the equals sign.",
+        )
+
+
+def _attached(found: Reading, word: str, position: int) -> int:
+    flag = found.row.flags.get(word[:2])
+    if flag is None or not flag.attached:
+        raise _unknown_flag(found.row, word)
+    _valued(found, flag, word[2:], word)
+    return position
+
+
+def _repeated(found: Reading, flag: Flag, word: str) -> None:
+    if flag.repeat > 1:
+        times = sum(1 for one in found.levels[flag.level] if one.startswith(flag.name))
+        if times < flag.repeat:
+            return
+    raise Refusal(
+        "%s.%s" % (found.row.rule, flag.name),
+        word,
+        "%s stands there too often, and programs differ in which one counts" % flag.name,
+        "Give it once.",
+    )
+
+
+def _complete(found: Reading, row: Row, last: str) -> None:
+    if row.commands is not None and not row.bare:
+        raise Refusal(
+            row.rule,
+            last,
+            "%s needs a sub-command" % row.rule.replace(".", " "),
+            "Say which: %s." % _some(row),
+        )
+    given = found.given
+    for flag in row.required:
+        if flag.name not in given:
+            raise Refusal(
+                "%s.%s" % (row.rule, flag.name),
+                last,
+                "%s is missing" % " or ".join(flag.names),
+                "Add it; without it the command %s."
+                % ("may not end by itself" if flag.test is None else "says too little"),
+            )
+    for flag in row.defaults:
+        if flag.name not in given:
+            found.given[flag.name] = str(flag.default)
+            found.levels[flag.level] += flag.written(str(flag.default))
+    if row.needs_one and not row.needs_one & given.keys():
+        raise Refusal(row.rule, last, "one of its flags must stand there", _flags_of(row))
+    if row.at_most_one and len(given) > 1:
+        raise Refusal(row.rule, last, "it takes one flag, not several", "Give one flag.")
+    if row.needs_flag_or_arg and not given and not found.args:
+        raise Refusal(row.rule, last, "alone it does too much", _flags_of(row))
+    if row.rank > found.rank:
+        found.rank = row.rank
+    if row.ask:
+        found.ask = True
+    if row.resources is None:
+        _positionals(found, row)
+
+
+def _positionals(found: Reading, row: Row) -> None:
+    refused = None
+    for shape in row.shapes:
+        ask, problem = _fits(shape, found.args)
+        if problem is None:
+            if shape.rank > found.rank:
+                found.rank = shape.rank
+            found.ask = found.ask or ask or shape.ask
+            return
+        if refused is None or (problem[2] and not refused[2]):  # a wrong word says more
+            refused = problem
+    token, why, spec = refused or ("", "it has no shape", "")
+    how = how_to_allow(spec, row.rule) if found.args else "Name it: nothing is never everything."
+    raise Refusal(row.rule, token or row.rule.replace(".", " "), why, how)
+
+
+def _fits(shape: Shape, args: List[str]) -> Tuple[bool, Optional[Tuple[str, str, str]]]:
+    """Whether a person must see `args`, and what does not fit: the word, why, its kind."""
+    if not shape.low <= len(args) <= shape.high:
+        if not args:
+            return False, ("", "it does not say about what; it needs %s" % _shape(shape), "")
+        if shape.high == 0:
+            return False, (args[0], "no further word may stand there", "")
+        why = "%s must stand there, and nothing else" % _shape(shape)
+        return False, (args[-1], why, "")
+    ask = False
+    for index, word in enumerate(args):
+        test = shape.each or shape.tests[index]
+        fits = test(word)
+        if not fits:
+            spec = shape.specs[0 if shape.each else index]
+            return False, (word, "it must be %s" % described(spec), spec)
+        ask = ask or fits is ASK
+    return ask, None
+
+
+def _shape(shape: Shape) -> str:
+    if shape.each:
+        times = "" if shape.high == 1 else "%d to %d times " % (shape.low, shape.high)
+        return times + described(shape.specs[0])
+    return ", then ".join(described(one) for one in shape.specs)
+
+
+def _denied(rule: str, token: str, advice: str) -> Refusal:
+    return Refusal(
+        rule,
+        token,
+        advice,
+        _NAME_IT % rule,
+    )
+
+
+def _denied_flag(row: Row, flag: Flag, word: str) -> Refusal:
+    return Refusal(
+        "%s.%s" % (row.rule, flag.names[-1]),
+        word,
+        flag.deny,
+        _NAME_IT % flag.names[-1],
+    )
+
+
+def _no_command(row: Row, word: str) -> Refusal:
+    return Refusal(
+        row.rule,
+        word,
+        "%s has no row for the sub-command %r" % (row.rule.replace(".", " "), word[:40]),
+        "There are rows for: %s. %s" % (_some(row), _ADD_ROW % row.rule),
+    )
+
+
+def _unknown_flag(row: Row, word: str) -> Refusal:
+    if word == "--":
+        return Refusal(
+            row.rule,
+            word,
+            "what follows -- is read by different programs in different ways",
+            "Leave it out.",
+        )
+    return Refusal(
+        row.rule,
+        word,
+        "the row %s has no such flag (flags are not abbreviated)" % row.rule,
+        "%s %s" % (_flags_of(row), _ADD_ROW % row.rule),
+    )
+
+
+def _some(row: Row) -> str:
+    return ", ".join(name for name, sub in (row.commands or {}).items() if not sub.deny)
+
+
+def _flags_of(row: Row) -> str:
+    names = sorted({flag.names[-1] for flag in row.flags.values() if not flag.deny})
+    return "It takes %s." % (", ".join(names) if names else "no flags")
