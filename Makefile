@@ -30,7 +30,7 @@ $(DEV): requirements.txt requirements-tests.txt requirements-dev.txt standalone/
 venv: $(DEV)  ## the environment for all of the below, in .venv (PYTHON=... chooses the interpreter)
 	@:
 
-demo: $(RUN)  ## break a small service and watch the pack heal it (SCENARIO=unfixable, SCENARIO=approve)
+demo: $(RUN)  ## break a small service and watch the pack heal it (SCENARIO=unfixable, approve or elk)
 	@$(PY) -m standalone demo $(if $(SCENARIO),--scenario $(SCENARIO))
 
 demo-live: $(RUN)  ## the same with a real Prometheus and a real Alertmanager

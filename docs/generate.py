@@ -1,9 +1,10 @@
 """Writes the tables of the documentation from the pack's YAML: no fact stands in two places.
 
-    python docs/generate.py            docs/actions.md, docs/configuration.md, tables of README.md
+    python docs/generate.py            the pages named in `pages`, and the tables of README.md
     python docs/generate.py --check    writes nothing; exit 1 when one of them is stale
 
-Sources: actions/*.yaml (what the user sees of an action), config.schema.yaml (settings, defaults).
+Sources: actions/*.yaml (what the user sees of an action), config.schema.yaml (settings, defaults),
+actions/lib/selfheal/errors/rules.yaml (classification of errors).
 """
 
 import json
@@ -14,6 +15,8 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
+RULES = ROOT / "actions" / "lib" / "selfheal" / "errors" / "rules.yaml"
+SHOWN = 4  # examples of what a rule looks for
 HIDDEN = ("function",)  # plumbing: names the library function, immutable
 RUNNER = {"timeout": "integer"}  # StackStorm's own; the YAML only changes the default
 NOTE = "<!-- Written by `make docs` from %s; edit that, not this. -->\n\n"
@@ -147,6 +150,40 @@ def configuration_page():
     return "".join(parts)
 
 
+def looks_for(rule):
+    """What a classification rule looks for, in words: its first few examples and its conditions."""
+    found = [code(text) for key in ("text", "classes", "regex") for text in rule.get(key, ())]
+    words = ", ".join(found[:SHOWN])
+    if len(found) > SHOWN:
+        words += " and %d more" % (len(found) - SHOWN)
+    for key in ("programs", "levels", "unless"):
+        if key in rule:
+            words += "; %s %s" % (key, ", ".join(code(item) for item in rule[key]))
+    if "kubernetes" in rule:
+        words += "; only %s Kubernetes" % ("within" if rule["kubernetes"] else "outside of")
+    return words.lstrip("; ")
+
+
+def classification_page():
+    """docs/classification.md: the rules in the order in which they are asked."""
+    rules = load(RULES).get("rules", [])
+    rows = [
+        [str(number), "`%s`" % r["name"], r["type"], r.get("severity", "by level"), looks_for(r)]
+        for number, r in enumerate(rules, 1)
+    ]
+    return "".join(
+        [
+            "# Classification of errors\n\n",
+            NOTE % "actions/lib/selfheal/errors/rules.yaml",
+            "The first rule that matches gives an error its type and severity. ",
+            "Without a severity the log level decides; without a level it is a warning.\n",
+            "How to write rules of your own stands at the head of that file; ",
+            "name yours in `monitoring.classification_paths`.\n\n",
+            table(["", "rule", "type", "severity", "looks for"], rows),
+        ]
+    )
+
+
 def actions_table():
     """The short table of README.md."""
     rows = [
@@ -181,6 +218,7 @@ def pages():
         readme: between_markers(text, "configuration", configuration_table()),
         ROOT / "docs" / "actions.md": actions_page(),
         ROOT / "docs" / "configuration.md": configuration_page(),
+        ROOT / "docs" / "classification.md": classification_page(),
     }
 
 

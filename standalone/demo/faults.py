@@ -40,5 +40,6 @@ def crash_and_lose_prices(shop: Shop) -> List[str]:
 FAULTS: Dict[str, Callable[[Shop], List[str]]] = {
     "heal": crash,
     "approve": crash,
+    "elk": crash,
     "unfixable": crash_and_lose_prices,
 }

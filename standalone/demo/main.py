@@ -28,6 +28,9 @@ SUBTITLES = {
     "it and closes the incident.",
     "unfixable": "A small shop takes orders. It breaks in a way that no runbook can mend; the pack "
     "tries, takes back what it did and calls the on-call engineer.",
+    "elk": "A small shop takes orders and writes a log. It breaks, for real; the pack finds the "
+    "errors in the log, mends their cause, reads on until they have stopped and closes the "
+    "incident.",
     "approve": "A small shop takes orders. It breaks, for real; the pack knows what to do and asks "
     "you first.",
 }
@@ -91,6 +94,8 @@ def _show_start(stage: Stage, view: View) -> None:
             "Prometheus at %s, Alertmanager at %s"
             % (getattr(stage.detector, "prometheus_url", ""), stage.detector.url)
         )
+    if stage.settings.scenario == "elk":
+        details.append("its log %s is looked at every second" % stage.shop.log)
     text = "%s at %s, process %s, taking orders" % (NAME, stage.shop.url, stage.shop.pid())
     view.step("up", "service up", text, details, "green")
 
@@ -144,7 +149,8 @@ def _settings(argv: List[str]) -> Settings:
         "--scenario",
         choices=SCENARIOS,
         default="heal",
-        help="heal: the runbook mends it (default); unfixable: it cannot; approve: you are asked",
+        help="heal: the runbook mends it (default); unfixable: it cannot; approve: you are asked; "
+        "elk: found by its log",
     )
     parser.add_argument(
         "--live", action="store_true", help="with a real Prometheus and a real Alertmanager"
@@ -166,6 +172,8 @@ def _settings(argv: List[str]) -> Settings:
         help="seconds the response may take (default 90)",
     )
     given = parser.parse_args(argv)
+    if given.live and given.scenario == "elk":
+        parser.error("elk watches a log file: it needs neither Prometheus nor --live")
     return Settings(given.scenario, given.live, given.yes, given.keep, given.home, given.timeout)
 
 

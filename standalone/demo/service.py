@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 import time
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -45,7 +46,7 @@ class Orders:
             with open(str(self.directory / LOCK), "x") as lock:
                 lock.write("%d\n" % os.getpid())
         except FileExistsError:
-            sys.stderr.write("the spool is locked; this process only takes orders\n")
+            _log("WARN", "another process works; this one only takes orders")
 
     def end(self):
         """Finishes the order at hand and gives the lock back."""
@@ -63,6 +64,9 @@ class Orders:
         path = self.directory / SPOOL / number
         path.with_suffix(".part").write_text(json.dumps(order))
         path.with_suffix(".part").rename(path)
+        problem = self.problem()
+        if problem:
+            _log("ERROR", "order %s waits: %s" % (number, problem))
         return number
 
     def waiting(self):
@@ -171,6 +175,12 @@ class Server(ThreadingHTTPServer):
 
     allow_reuse_address = True
     daemon_threads = True
+
+
+def _log(level, text):
+    """One line of service.log."""
+    now = datetime.now().astimezone().isoformat(timespec="milliseconds")
+    sys.stderr.write("%s %s [orders] %s\n" % (now, level, text))
 
 
 def _metrics(orders, requests):

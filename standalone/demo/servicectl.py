@@ -24,6 +24,7 @@ STOP_S = 3.0
 START_S = 8.0
 POLL_S = 0.01
 SETTINGS, PID, LOCK, ASIDE = "service.json", "orders.pid", "orders.lock", "orders.lock.aside"
+LOG = "service.log"
 _PROGRAM = Path(__file__).resolve().parent / "service.py"
 
 
@@ -72,7 +73,7 @@ def start(directory):
     pid = number_in(directory / PID)
     if pid and is_running(pid):
         return "%s runs already as process %d" % (directory.name, pid)
-    with open(str(directory / "service.log"), "ab") as log:
+    with open(str(directory / LOG), "ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-S", "-E", str(_PROGRAM), str(directory)],
             stdin=subprocess.DEVNULL,

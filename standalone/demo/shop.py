@@ -61,6 +61,7 @@ class Shop:
     def __init__(self, home: Path) -> None:
         self.services = home / "services"
         self.directory = self.services / NAME
+        self.log = self.directory / servicectl.LOG
         self.bin = home / "bin"
         self.port = free_port()
         self.url = "http://127.0.0.1:%d" % self.port

@@ -22,7 +22,7 @@ from standalone.demo.prober import Prober
 from standalone.demo.receiver import Receiver
 from standalone.demo.shop import NAME, Customers, Shop, wait_for
 
-SCENARIOS = ("heal", "unfixable", "approve")
+SCENARIOS = ("heal", "unfixable", "approve", "elk")
 RUNBOOKS = Path(__file__).resolve().parent / "runbooks"
 ALERT = "OrdersNotWorkedOff"
 HEALTHY_S = 10.0
@@ -102,9 +102,9 @@ class Stage:
                 self.engine.api_url,
                 key,
             )
+            self.database_url = "sqlite:///%s" % (self.home / "selfheal.db")
             self.detector = self._detector()
             self._stack.callback(self.detector.stop)
-            self.database_url = "sqlite:///%s" % (self.home / "selfheal.db")
             self._write_config(config_path)
             self.customers = Customers(self.shop)
             self._stack.callback(self.customers.stop)
@@ -146,6 +146,10 @@ class Stage:
             from standalone.demo.live import Live
 
             return Live(self.home, self.shop, self.webhook_url, ALERT)
+        if self.settings.scenario == "elk":
+            from standalone.demo.log_watch import LogWatch
+
+            return LogWatch(self.engine)
         labels = {
             "alertname": ALERT,
             "instance": "127.0.0.1:%d" % self.shop.port,
@@ -160,16 +164,16 @@ class Stage:
         import yaml
 
         is_live, scenario = self.settings.live, self.settings.scenario
-        text = (RUNBOOKS / "release_orders.yaml").read_text(encoding="utf-8")
+        book = "release_orders_by_log.yaml" if scenario == "elk" else "release_orders.yaml"
+        text = (RUNBOOKS / book).read_text(encoding="utf-8")
         text = text.replace(_PORT_IN_RUNBOOKS, "127.0.0.1:%d" % self.shop.port)
         runbooks = self.home / "runbooks"
         runbooks.mkdir()
-        (runbooks / "release_orders.yaml").write_text(
+        (runbooks / book).write_text(
             text.rstrip() + (_LIVE_CHECK if is_live else "\n"), encoding="utf-8"
         )
         config: Dict[str, Any] = {
             "database": {"url": self.database_url},
-            "alertmanager": {"url": self.detector.url},
             "notify": {"webhook": {"url": self.receiver.url}},
             "resolver": {
                 "runbook_paths": [str(runbooks)],
@@ -181,6 +185,10 @@ class Stage:
             },
             "safety": {"autonomy": "approve" if scenario == "approve" else "auto"},
         }
+        if scenario == "elk":
+            config["log_files"] = {"paths": [str(self.shop.log)]}
+        else:
+            config["alertmanager"] = {"url": self.detector.url}
         if is_live:
             config["prometheus"] = {"url": getattr(self.detector, "prometheus_url", "")}
         path.write_text("---\n" + yaml.safe_dump(config, sort_keys=False), encoding="utf-8")

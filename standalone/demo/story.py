@@ -22,6 +22,7 @@ from standalone.demo.view import View, label_of
 RESPONSE = "selfheal.incident_response"
 INGEST = "selfheal.ingest_alertmanager"
 WEBHOOK = "core.st2.webhook"
+ELK_ERROR = "selfheal.elk_error"
 TICK_S = 0.1
 SETTLE_S = 10.0
 MESSAGE_LINES = 3
@@ -122,7 +123,17 @@ class Story:
         text = "%s after %d good probes of /health" % (data["name"], data["probes"])
         self._view.step("up", "alert ends", text, (), "green")
 
+    def _errors_counted(self, payload: Mapping[str, Any]) -> None:
+        if self._ending.incident_id is None:
+            self._ending.incident_id = payload["incident_id"]
+        text = "%d errors of one kind in the log: %s" % (payload["count"], payload["alert_type"])
+        details = ["%s: %s" % (payload["fingerprint"], payload["sample"])]
+        self._view.step("alert", "sensor", text, details, "yellow")
+        self._view.waits_for("the response begins")
+
     def _injected(self, data: Mapping[str, Any]) -> None:
+        if data["trigger"] == ELK_ERROR:
+            self._errors_counted(data["payload"])
         if data["trigger"] != WEBHOOK:
             return
         body = data["payload"].get("body")

@@ -58,6 +58,8 @@ def meant(text):
         ("heal undo " + INCIDENT, "undo_remediation", {"incident_id": INCIDENT, "run_id": ""}),
         ("heal respond " + INCIDENT, "incident_response", {"incident_id": INCIDENT}),
         ("heal check", "check_config", {}),
+        ("heal stats", "stats", {"hours": "24"}),
+        ("heal stats 168", "stats", {"hours": "168"}),
     ],
 )
 def test_line_starts_the_action(text, action, parameters):

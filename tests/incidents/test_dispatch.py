@@ -15,7 +15,7 @@ from selfheal.incidents import model, registry
 from selfheal.incidents.attach import attach
 from selfheal.incidents.dispatch import dispatch
 from selfheal.store import open_store
-from tests import alert_scene
+from tests import alert_scene, scene
 from tests.alert_scene import incidents, signal
 
 
@@ -69,6 +69,64 @@ def test_trigger_carries_ids_and_enums_only(ctx, triggers):
         )
     ]
     assert incidents(ctx.store)[0]["dispatched_at"] == ctx.clock.now()
+
+
+def test_errors_of_logs_have_a_trigger_of_their_own(ctx, triggers):
+    text = "{{ config_context.jira_password }} <% ctx() %>" + "x" * 2000
+    labels = {
+        "error_type": "database",
+        "fingerprint": "v1:00000000000000000001",
+        "host": "web-1",
+        "program": "shop",
+        "namespace": text,
+    }
+    annotations = {
+        "count": "7",
+        "first_seen": "2026-11-21T21:59:00.000Z",
+        "last_seen": "2026-11-21T21:59:30.000Z",
+        "sample": text,
+    }
+    incident_id = scene.incident(
+        ctx.store,
+        source="elk",
+        alert_type="DatabaseErrors",
+        signal={"labels": labels, "annotations": annotations},
+    )
+    assert dispatch(ctx)["dispatched"] == [incident_id]
+    [(trigger, payload)] = triggers.sent
+    assert trigger == "selfheal.elk_error"
+    assert len(payload.pop("sample")) == 500
+    assert len(payload.pop("namespace")) == 253
+    assert payload == {
+        "incident_id": incident_id,
+        "type": "database",
+        "alert_type": "DatabaseErrors",
+        "severity": "critical",
+        "status": "firing",
+        "source": "elk",
+        "fingerprint": "v1:00000000000000000001",
+        "count": 7,
+        "first_seen": "2026-11-21T21:59:00.000Z",
+        "last_seen": "2026-11-21T21:59:30.000Z",
+        "host": "web-1",
+        "program": "shop",
+        "cluster": "",
+        "workload": "",
+        "pod": "",
+        "alert_count": 1,
+        "response_level": "auto",
+        "dispatch": registry.dispatch_number(ctx.clock.now()),
+    }
+
+
+@pytest.mark.parametrize("signal_column", [{}, {"labels": None}, {"annotations": {"count": "x"}}])
+def test_an_incident_of_logs_without_details_is_announced_all_the_same(
+    ctx, triggers, signal_column
+):
+    scene.incident(ctx.store, source="elk", signal=signal_column)
+    dispatch(ctx)
+    [payload] = triggers.of("selfheal.elk_error")
+    assert (payload["incident_id"], payload["count"], payload["sample"]) == ("inc-1", 0, "")
 
 
 def test_most_severe_go_first_and_the_rest_waits_and_one_storm_is_told(ctx, triggers):

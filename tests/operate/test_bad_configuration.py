@@ -38,8 +38,11 @@ VALUES = {
     "route": "selfheal.apr-1",
     "subject": "x",
     "status": "failed",
+    "fingerprint": "v1:" + "0" * 20,
+    "into": "v1:" + "1" * 20,
 }
-WITHOUT_STORE = {"check_config"}  # answers with a table instead of failing
+# The first answers with a table instead of failing, the others need no store.
+WITHOUT_STORE = {"check_config", "elk_search_errors", "error_explain"}
 
 
 def actions():
@@ -51,7 +54,7 @@ def actions():
             needed = {
                 name: VALUES[name]
                 for name, item in parameters.items()
-                if item.get("required") and name != "function"
+                if name != "function" and (item.get("required") or name == "into")
             }
             yield pytest.param(parameters["function"]["default"], needed, id=described["name"])
 

@@ -55,7 +55,9 @@ def test_every_figure_of_the_schema_has_a_range():
         for name, item in (described.get("properties") or {}).items()
         if item.get("type") in ("integer", "number")
     }
-    assert {key for key in figures if not key.endswith(".timeout_s")} == set(configuration.RANGES)
+    assert {key for key in figures if not key.endswith(".timeout_s")} == {
+        key for key in configuration.RANGES if not key.endswith(".timeout_s")
+    }
 
 
 @pytest.mark.parametrize(

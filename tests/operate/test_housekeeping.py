@@ -44,6 +44,7 @@ def test_quiet_system_has_nothing_to_do(ctx, receiver, api):
         "dead_executions",
         "dispatch",
         "messages",
+        "statistics",
         "retention",
         "rejected_signals",
     }

@@ -24,6 +24,20 @@ ALERT = {
     "alert_count": 3,
     "response_level": "auto",
 }
+ELK_ERROR = {
+    "incident_id": INCIDENT,
+    "type": "database",
+    "alert_type": "DatabaseErrors",
+    "severity": "error",
+    "status": "firing",
+    "source": "elk",
+    "sample": HOSTILE,
+    "host": HOSTILE,
+    "program": HOSTILE,
+    "namespace": HOSTILE,
+    "count": 5,
+    "dispatch": 7,
+}
 ENDED = {
     "execution_id": EXECUTION,
     "status": "failed",
@@ -54,6 +68,7 @@ def started(name, payload):
     ("name", "payload", "parameters"),
     [
         ("intelligent_incident_response", ALERT, {"incident_id": INCIDENT}),
+        ("elk_error_response", ELK_ERROR, {"incident_id": INCIDENT, "dispatch": 7}),
         (
             "incident_resolved",
             {"incident_id": INCIDENT, "severity": "info", "source": "x"},
@@ -99,6 +114,24 @@ def started(name, payload):
             {"subject": "AlertmanagerSensor", "status": "ended with exit code 3"},
         ),
         (
+            "sensor_died",
+            {"id": "ElkErrorSensor", "timestamp": 1.0, "exit_code": 1, "object": {}},
+            {"subject": "ElkErrorSensor", "status": "ended with exit code 1"},
+        ),
+        (
+            "blind_spot",
+            {
+                "component": "database",
+                "since": "2026-01-01T00:00:00.000Z",
+                "minutes": 6,
+                "error": HOSTILE,
+            },
+            {
+                "subject": "blind_spot database",
+                "status": "errors are not seen since 2026-01-01T00:00:00.000Z",
+            },
+        ),
+        (
             "approval_asked",
             {"id": EXECUTION, "route": "selfheal.apr-01jd5k3x9q-8f2k1z"},
             {"inquiry_id": EXECUTION, "route": "selfheal.apr-01jd5k3x9q-8f2k1z"},
@@ -109,6 +142,14 @@ def started(name, payload):
 def test_rule_starts_its_action_with(name, payload, parameters):
     given = started(name, payload)
     assert {key: given[key] for key in parameters} == parameters
+
+
+def test_nothing_of_a_log_reaches_the_response():
+    given = started("elk_error_response", ELK_ERROR)
+    assert {key: value for key, value in given.items() if value not in (None, "", False)} == {
+        "incident_id": INCIDENT,
+        "dispatch": 7,
+    }
 
 
 def test_webhook_body_reaches_the_intake_untouched():
@@ -129,6 +170,8 @@ def test_webhook_body_reaches_the_intake_untouched():
         ("intelligent_incident_response", dict(ALERT, status="resolved")),
         ("intelligent_incident_response", {"status": "firing"}),
         ("intelligent_incident_response", {}),
+        ("elk_error_response", dict(ELK_ERROR, status="resolved")),
+        ("elk_error_response", {"status": "firing", "sample": HOSTILE}),
         ("incident_resolved", {"severity": "info"}),
         ("workflow_failed", dict(ENDED, status="succeeded")),
         ("workflow_failed", dict(ENDED, action_ref="selfheal.automated_remediation")),

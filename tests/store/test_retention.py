@@ -105,44 +105,26 @@ def test_records_without_an_incident_go_by_their_own_age(store):
             "rejected_signals", {"id": name, "at": at, "source": "s", "reason": "r", "sample": ""}
         )
         store.insert("budgets", {"name": name, "period_start": at, "period_s": 60.0, "used": 1})
+        store.insert("statistics", {"at": at, "figures": "{}"})
         store.insert(
-            "error_logs",
+            "error_intake",
             {
-                "document_id": name,
-                "fingerprint": "f",
-                "scope": "s",
-                "logged_at": at,
-                "seen_at": at,
-                "error_type": "x",
-                "severity": "info",
-                "message": "m",
+                "origin": "elk",
+                "minute": int(at // 60),
+                "documents": age,
+                "unreadable": 0,
+                "new_patterns": 0,
             },
         )
-    assert retention.sweep(store, 90) == {"rejected_signals": 1, "budgets": 1, "error_logs": 1}
-    assert store.value("SELECT document_id FROM error_logs") == "young"
-
-
-def test_evidence_of_an_open_incident_stays(store):
-    scene.incident(store, "open")
-    for name, owner in (("kept", "open"), ("free", None)):
-        store.insert(
-            "error_logs",
-            {
-                "document_id": name,
-                "fingerprint": "f",
-                "scope": "s",
-                "logged_at": 0.0,
-                "seen_at": 0.0,
-                "error_type": "x",
-                "severity": "info",
-                "message": "m",
-                "incident_id": owner,
-            },
-        )
-    retention.sweep(store, 90)
-    assert [row["document_id"] for row in store.query("SELECT document_id FROM error_logs")] == [
-        "kept"
-    ]
+    assert retention.sweep(store, 90) == {
+        "rejected_signals": 1,
+        "budgets": 1,
+        "statistics": 1,
+        "error_intake": 1,
+    }
+    assert store.value("SELECT id FROM rejected_signals") == "young"
+    assert store.value("SELECT at FROM statistics") == scene.START - 89 * DAY
+    assert store.value("SELECT documents FROM error_intake") == 89
 
 
 def test_sweep_that_is_cut_short_keeps_the_parents_and_goes_on(store):

@@ -15,7 +15,7 @@ from selfheal.store import Row, Store, dump, load
 from selfheal.store.engine import in_chunks, insert_sql, placeholders
 
 if TYPE_CHECKING:
-    from selfheal.intake.signal import Signal
+    from selfheal.incidents.signal import Signal
 
 FIRING = "firing"
 RESOLVED = "resolved"

@@ -16,9 +16,10 @@ from selfheal.incidents.alerts import FIRING, MANUAL_SOURCE, Alert, AlertBook, t
 from selfheal.store import Row, Store, dump
 from selfheal.store.engine import in_chunks, insert_sql, placeholders
 from selfheal.text import counted
+from selfheal.verify.errors import SOURCE as ERRORS_SOURCE
 
 if TYPE_CHECKING:
-    from selfheal.intake.signal import Signal
+    from selfheal.incidents.signal import Signal
 
 DEFAULT_RESPONSE_LEVEL = "auto"
 # A firing message this soon after its incident was closed may have been on its way before; later
@@ -305,7 +306,7 @@ class _Register:
             )
 
     def _narrate(self, case: _Case, firing: int) -> None:
-        began = counted(len(case.began), "alert")
+        began = counted(len(case.began), _noun(case))
         data = {
             "fingerprints": sorted(signal.fingerprint for signal in case.began)[:20],
             "alerts": len(case.began),
@@ -319,11 +320,16 @@ class _Register:
         elif case.began:
             self._tell(case, "alert_attached", "%s attached" % began, data)
         if case.ended or (case.is_cleared and not case.is_new):
-            message = "%s ended, %d still firing" % (counted(case.ended, "alert"), firing)
+            message = "%s ended, %d still firing" % (counted(case.ended, _noun(case)), firing)
             self._tell(case, "alert_resolved", message, {"ended": case.ended, "firing": firing})
 
     def _tell(self, case: _Case, kind: str, message: str, data: Optional[Row] = None) -> None:
         timeline.record(self._store, case.id, kind, message, data)
+
+
+def _noun(case: _Case) -> str:
+    """What people call the signals of this incident."""
+    return "error group" if case.columns["source"] == ERRORS_SOURCE else "alert"
 
 
 def _worse(one: str, other: str) -> str:

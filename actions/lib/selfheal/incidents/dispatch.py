@@ -14,14 +14,15 @@ from selfheal.exceptions import SelfhealError
 from selfheal.guard import locks
 from selfheal.ids import new_id
 from selfheal.incidents import model, timeline
+from selfheal.incidents.announce import announcement
 from selfheal.incidents.registry import dispatch_number, responding_count
 from selfheal.store import Row, Store
+from selfheal.store import status as states
 from selfheal.store.engine import in_chunks, placeholders
 
 if TYPE_CHECKING:
     from selfheal.context import Context
 
-ALERT_TRIGGER = "selfheal.alert"
 RESOLVED_TRIGGER = "selfheal.incident_resolved"
 STORM_TRIGGER = "selfheal.alert_storm"
 CLAIM_WITHIN_S = 120.0  # a response that has not begun by then never will: its trigger was lost
@@ -139,17 +140,9 @@ def _forced(store: Store, names: Iterable[str]) -> List[Row]:
 
 
 def _start(ctx: Context, row: Row, errors: List[str]) -> bool:
-    payload = {
-        "incident_id": row["id"],
-        "severity": row["severity"],
-        "alert_type": row["alert_type"],
-        "status": "firing",
-        "source": row["source"],
-        "alert_count": row["alert_count"],
-        "response_level": row["response_level"],
-        "dispatch": dispatch_number(row["dispatched_at"]),
-    }
-    if _inject(ctx, ALERT_TRIGGER, payload, errors):
+    number = dispatch_number(row["dispatched_at"])
+    trigger, payload = announcement(ctx.store, row, number)
+    if _inject(ctx, trigger, payload, errors):
         timeline.record(ctx.store, row["id"], "dispatched", "asked for a response")
         return True
     ctx.store.execute(
@@ -211,10 +204,10 @@ def _tell_of_storm(
 ) -> bool:
     """Inject one trigger when a storm begins, and remember it until nothing waits any more."""
     store = ctx.store
-    known = _storm_status(store)
+    known = states.status_of(store, _STORM)
     if not waiting:
         if known == "storm":
-            _set_storm(store, "calm")
+            states.note(store, _STORM, "calm")
         return False
     if known == "storm":
         return False
@@ -228,24 +221,10 @@ def _tell_of_storm(
     if not locks.acquire(store, _STORM, teller, _TELL_WITHIN_S):
         return False  # another process is telling it just now
     try:
-        if _storm_status(store) == "storm" or not _inject(ctx, STORM_TRIGGER, payload, errors):
+        is_told = states.status_of(store, _STORM) == "storm"
+        if is_told or not _inject(ctx, STORM_TRIGGER, payload, errors):
             return False
-        _set_storm(store, "storm")
+        states.note(store, _STORM, "storm")
         return True
     finally:
         locks.release(store, _STORM, teller)
-
-
-def _storm_status(store: Store) -> Any:
-    return store.value("SELECT status FROM system_status WHERE component = ?", (_STORM,))
-
-
-def _set_storm(store: Store, status: str) -> None:
-    now = store.now()
-    store.execute(
-        "INSERT INTO system_status (component, status, detail, since, updated_at) VALUES (?, ?, "
-        "NULL, ?, ?) "
-        "ON CONFLICT (component) DO UPDATE SET status = excluded.status, since = excluded.since, "
-        "updated_at = excluded.updated_at",
-        (_STORM, status, now, now),
-    )

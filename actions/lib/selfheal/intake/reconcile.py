@@ -19,7 +19,7 @@ from selfheal.intake import rejects
 from selfheal.intake.alertmanager import SOURCE, parse_alerts
 from selfheal.intake.ingest import reading_for, receivers_of, settings_for
 from selfheal.intake.signal import RESOLVED, Signal, time_text
-from selfheal.store import Row, Store, dump, load
+from selfheal.store import Row, Store, checkpoints
 
 if TYPE_CHECKING:
     from selfheal.context import Context
@@ -132,9 +132,7 @@ def _ended(
 ) -> List[Signal]:
     """The ends of alerts that were missing there now and the time before."""
     name = "alertmanager_missed:%s" % target_name
-    before: Dict[str, float] = (
-        load(store.value("SELECT value FROM checkpoints WHERE name = ?", (name,))) or {}
-    )
+    before: Dict[str, float] = checkpoints.read(store, name) or {}
     now = store.now()
     missed: Dict[str, float] = {}
     ended: List[Signal] = []
@@ -147,12 +145,7 @@ def _ended(
         else:
             missed[fingerprint] = since
     if missed != before:
-        store.execute(
-            "INSERT INTO checkpoints (name, value, updated_at) VALUES (?, ?, ?) "
-            "ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = "
-            "excluded.updated_at",
-            (name, dump(missed), store.now()),
-        )
+        checkpoints.write(store, name, missed)
     return ended
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, Sequence, Tuple
 
 from selfheal.ids import new_id
@@ -28,6 +29,26 @@ def record(store: Store, source: str, rejected: Sequence[Tuple[str, Any]]) -> No
             for reason, sample in entries
         ],
     )
+
+
+def record_once(store: Store, source: str, rejected: Sequence[Tuple[str, str, Any]]) -> None:
+    """Store `rejected`: (identity, reason, what came) each; what was stored before under the same
+    identity is left as it is. Raises StoreError.
+    """
+    now = store.now()
+    store.execute_many(
+        "INSERT INTO rejected_signals (id, at, source, reason, sample) VALUES (?, ?, ?, ?, ?) "
+        "ON CONFLICT (id) DO NOTHING",
+        [
+            (_id_of(source, identity), now, source, one_line(reason, 500), sample_of(what))
+            for identity, reason, what in rejected[:MAX_KEPT]
+        ],
+    )
+
+
+def _id_of(source: str, identity: str) -> str:
+    digest = hashlib.sha256(("%s\n%s" % (source, identity)).encode("utf-8", "surrogatepass"))
+    return "rej-%s" % digest.hexdigest()[:24]
 
 
 def sample_of(what: Any) -> str:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from selfheal.apis.target import request_options
 from selfheal.exceptions import ConfigError, SelfhealError
-from selfheal.operate import configuration
+from selfheal.operate import check_elasticsearch, check_log_files, configuration
 from selfheal.remedy import catalogue
 from selfheal.store.files import PLATFORM_USER
 from selfheal.store.opening import schema_version
@@ -60,6 +60,8 @@ def check_config(ctx: Context) -> Dict[str, Any]:
         *_http_section(
             ctx, "prometheus", "/api/v1/status/buildinfo", "verification cannot ask Prometheus"
         ),
+        *(_line(*one) for one in check_elasticsearch.lines(ctx, LONGEST_WAIT_S)),
+        *(_line(*one) for one in check_log_files.lines(ctx)),
         _webhook(ctx),
         *_runbooks(ctx),
     ]

@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 from urllib.parse import urlsplit
 
 from selfheal.exceptions import ConfigError
+from selfheal.intake.elk.settings import RANGES as SEARCH_RANGES
 from selfheal.store.dialects import dialect_for
 from selfheal.text import one_line, without_credentials
 
@@ -19,9 +20,15 @@ RANGES: Dict[str, Tuple[float, float]] = {
     "database.retention_days": (1, 3650),
     "incidents.reopen_minutes": (0, 10080),
     "incidents.max_label_bytes": (1024, 8388608),
+    "log_files.max_line_bytes": (1024, 8388608),
     "monitoring.check_interval": (4, 86400),
     "monitoring.error_threshold": (1, 1000000),
     "monitoring.window_minutes": (1, 10080),
+    "monitoring.quiet_minutes": (1, 10080),
+    "monitoring.realert_minutes": (1, 1440),
+    "monitoring.max_documents_per_poll": (1, 10000000),
+    "monitoring.blind_minutes": (1, 1440),
+    "monitoring.spike_factor": (1.1, 1000),
     "resolver.max_retries": (1, 100),
     "resolver.timeout": (1, 86400),
     "resolver.min_confidence": (0, 1),
@@ -31,8 +38,9 @@ RANGES: Dict[str, Tuple[float, float]] = {
     "safety.max_responses_per_batch": (1, 1000),
     "safety.approval_minutes": (1, 10080),
     "safety.response_minutes": (1, 1440),
+    **{"elasticsearch.%s" % name: bounds for name, bounds in SEARCH_RANGES.items()},
 }
-_ANYWHERE: Dict[str, Tuple[float, float]] = {"timeout_s": (1, 600)}
+_ANYWHERE: Dict[str, Tuple[float, float]] = {**SEARCH_RANGES, "timeout_s": (1, 600)}
 _TYPES: Dict[str, Tuple[str, Any]] = {
     "string": ("text", str),
     "integer": ("a whole number", int),
@@ -123,9 +131,11 @@ def _check_text(path: str, value: str, found: List[str]) -> None:
         except ConfigError as error:
             found.append(str(error))
     elif path.rpartition(".")[2] == "url":
-        reason = url_problem(value)
-        if reason:
-            found.append("%s %s: %s" % (path, _shown(without_credentials(value)), reason))
+        is_list = path.startswith("elasticsearch.")
+        for url in value.split(",") if is_list else [value]:
+            reason = url_problem(url.strip() if is_list else url)
+            if reason:
+                found.append("%s %s: %s" % (path, _shown(without_credentials(url)), reason))
 
 
 def _check_range(path: str, value: float, found: List[str]) -> None:
@@ -169,10 +179,20 @@ def _senseless(values: Mapping[str, Any]) -> List[str]:
                 "resolver.healthy_hold (%s) must be less than resolver.verify_timeout (%s): no "
                 "signal could stay healthy long enough" % (hold, limit)
             )
-    for section in ("alertmanager", "prometheus"):
+    found += _relative_paths(values.get("log_files"))
+    for section in ("alertmanager", "elasticsearch", "prometheus"):
         for path, settings in _targets(section, values.get(section)):
             found += _credentials(path, settings)
     return found
+
+
+def _relative_paths(section: Any) -> List[str]:
+    paths = section.get("paths") if isinstance(section, Mapping) else None
+    return [
+        "log_files.paths: %s must be a whole path, from / on" % _shown(path)
+        for path in (paths if isinstance(paths, (list, tuple)) else ())
+        if isinstance(path, str) and not path.startswith("/")
+    ]
 
 
 def _targets(section: str, value: Any) -> List[Tuple[str, Mapping[str, Any]]]:
@@ -193,8 +213,9 @@ def _credentials(path: str, settings: Mapping[str, Any]) -> List[str]:
             "%s.password is set, but %s.username is not: basic authentication needs both"
             % (path, path)
         )
-    if settings.get("token") and settings.get("username"):
-        found.append("%s has both token and username: set one of them" % path)
+    for name in ("token", "api_key"):
+        if settings.get(name) and settings.get("username"):
+            found.append("%s has both %s and username: set one of them" % (path, name))
     if settings.get("ca_file") and settings.get("verify_tls") is False:
         found.append(
             "%s.ca_file has no effect while %s.verify_tls is false: set it to true" % (path, path)

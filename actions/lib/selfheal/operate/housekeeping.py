@@ -1,5 +1,5 @@
 """What must happen even when nothing arrives: expire, take over from the dead, start what waits,
-send, sweep.
+send, count, sweep.
 
 Each part is guarded, so one that fails does not keep the others from their work. One housekeeper
 runs at a time. All of it may be cut off anywhere and run again.
@@ -15,11 +15,13 @@ from selfheal.ids import new_id
 from selfheal.incidents import model, registry, timeline
 from selfheal.incidents.dispatch import dispatch
 from selfheal.notify import outbox
+from selfheal.operate.stats import record_statistics
 from selfheal.remedy import journal
 from selfheal.remedy.recovery import interrupted
 from selfheal.respond import finish, telling
 from selfheal.respond.remediate import undo_remediation
-from selfheal.store import Store, dump, load, retention
+from selfheal.store import checkpoints, retention
+from selfheal.store import status as states
 
 if TYPE_CHECKING:
     from selfheal.context import Context
@@ -60,7 +62,8 @@ def housekeeping(ctx: Context) -> Dict[str, Any]:
             except Exception as error:  # a defect in one part must not stop the others
                 ctx.log.error("housekeeping: %s failed", name, exc_info=True)
                 problems.append({"part": name, "error": "%s: %s" % (type(error).__name__, error)})
-        _note_status(store, problems)
+        status = states.DEGRADED if problems else states.OK
+        states.note(store, _COMPONENT, status, problems or None)
     finally:
         locks.release(store, LOCK, owner)
     return {"ran": True, "parts": parts, "problems": problems}
@@ -141,16 +144,12 @@ def send_messages(ctx: Context) -> Dict[str, int]:
 def sweep_old(ctx: Context) -> Dict[str, int]:
     """Old records, once an hour."""
     store = ctx.store
-    last = load(store.value("SELECT value FROM checkpoints WHERE name = ?", ("retention",)))
+    last = checkpoints.read(store, "retention")
     if last is not None and 0 <= store.now() - float(last) < SWEEP_EVERY_S:
         return {}
     gone = retention.sweep(store, ctx.config.number("database.retention_days"))
     store.execute("DELETE FROM locks WHERE expires_at < ?", (store.now() - _LOCKS_KEPT_S,))
-    store.insert(
-        "checkpoints",
-        {"name": "retention", "value": dump(store.now()), "updated_at": store.now()},
-        "ON CONFLICT (name) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
-    )
+    checkpoints.write(store, "retention", store.now())
     return gone
 
 
@@ -169,6 +168,7 @@ _PARTS: Tuple[Tuple[str, Callable[[Any], Dict[str, Any]]], ...] = (
     ("dead_executions", end_dead_executions),
     ("dispatch", start_waiting),
     ("messages", send_messages),
+    ("statistics", record_statistics),
     ("retention", sweep_old),
     ("rejected_signals", count_rejected),
 )
@@ -231,23 +231,3 @@ def _undo_what_is_left(ctx: Context, incident_id: str) -> None:
         undo_remediation(ctx, incident_id)
     except SelfhealError as error:
         timeline.record(ctx.store, incident_id, "undo_finished", "nothing was undone: %s" % error)
-
-
-def _note_status(store: Store, problems: List[Dict[str, str]]) -> None:
-    """One row of system_status says since when housekeeping is well or not."""
-    now = store.now()
-    row = {
-        "component": _COMPONENT,
-        "status": "degraded" if problems else "ok",
-        "detail": dump(problems) if problems else None,
-        "since": now,
-        "updated_at": now,
-    }
-    store.insert(
-        "system_status",
-        row,
-        "ON CONFLICT (component) DO UPDATE SET "
-        "since = CASE WHEN system_status.status = excluded.status THEN system_status.since "
-        "ELSE excluded.since END, status = excluded.status, "
-        "detail = excluded.detail, updated_at = excluded.updated_at",
-    )

@@ -102,9 +102,11 @@ def was_done(store: Store, incident_id: str, since: float = 0.0) -> bool:
 
 
 def last_done(store: Store, incident_id: str) -> Optional[Row]:
-    """The newest execution that was carried out to its end: {"id", "plan" (parsed), "verified"}."""
+    """The newest execution that was carried out to its end: {"id", "plan" (parsed), "verified",
+    "finished_at"}.
+    """
     row = store.one(
-        "SELECT id, plan, verified FROM execution_history WHERE incident_id = ? "
+        "SELECT id, plan, verified, finished_at FROM execution_history WHERE incident_id = ? "
         "AND status = ? AND dry_run = 0 ORDER BY started_at DESC, id DESC LIMIT 1",
         (incident_id, DONE),
     )

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional
 
 from selfheal.decide import strategy
+from selfheal.diagnose import solutions
 from selfheal.exceptions import Refused
 from selfheal.guard import locks
 from selfheal.incidents import model, registry, timeline
@@ -286,7 +287,9 @@ def _write_outcome(
         "reason": ended.reason,
         "steps": [step.as_dict(secrets) for step in ended.steps],
     }
-    journal.finish(ctx.store, execution_id, ended.outcome, outcome)
+    is_news = journal.finish(ctx.store, execution_id, ended.outcome, outcome)
+    if is_news and ended.outcome == journal.FAILED:
+        solutions.record(ctx.store, incident, incident.plan or {}, helped=False, before=None)
     if ended.outcome == journal.CLEARED:
         journal.keep(ctx.store, "execution_id", execution_id)  # all is well as things are now
     note(

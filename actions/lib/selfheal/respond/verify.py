@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence
 
+from selfheal.diagnose import solutions
 from selfheal.exceptions import Conflict, Refused
 from selfheal.guard import locks
 from selfheal.incidents import model, registry, timeline
 from selfheal.remedy import journal
 from selfheal.remedy import plan as plans
 from selfheal.respond.holding import enter, held
-from selfheal.verify import ask
+from selfheal.verify import ask, errors
 from selfheal.verify.model import DEFAULT_CHECKS, AlertCheck, Check, parse_checks
 from selfheal.verify.watch import Watched, watch
 
@@ -49,14 +50,15 @@ def verify_resolution(
             return _answer(Watched(True, "closed", (), (), 0, 0.0))
         enter(ctx, incident, run_id, model.VERIFYING)
         checks = _checks_of(ctx, incident)
+        question = errors.Question(_since(ctx, incident), hold, limit_s)
         watched = watch(
             ctx.clock,
-            lambda: ask.look(ctx, registry.get(ctx.store, incident_id), checks),
+            lambda: ask.look(ctx, registry.get(ctx.store, incident_id), checks, question),
             timeout_s=limit_s,
             hold_s=hold,
             interval_s=max(interval, _MIN_INTERVAL_S),
             ended=_ended(ctx, incident_id, run_id),
-            healthy_since=_healthy_since(ctx, incident_id, checks),
+            healthy_since=_healthy_since(ctx, incident_id, checks, question),
         )
         _record(ctx, incident, run_id, watched, hold, limit_s)
     return _answer(watched)
@@ -80,6 +82,14 @@ def _checks_of(ctx: Context, incident: Incident) -> List[Check]:
         return parse_checks(DEFAULT_CHECKS)
 
 
+def _since(ctx: Context, incident: Incident) -> float:
+    """From when on all must be well: since the runbook was carried out, else from now."""
+    done = journal.last_done(ctx.store, incident.id)
+    finished_at = done["finished_at"] if done else None
+    now: float = ctx.store.now()
+    return now if finished_at is None else min(now, float(finished_at))
+
+
 def _ended(ctx: Context, incident_id: str, run_id: str) -> Callable[[], Optional[bool]]:
     def ended() -> Optional[bool]:
         if registry.get(ctx.store, incident_id).status == model.RESOLVED:
@@ -97,15 +107,20 @@ def _ended(ctx: Context, incident_id: str, run_id: str) -> Callable[[], Optional
 
 
 def _healthy_since(
-    ctx: Context, incident_id: str, checks: Sequence[Check]
+    ctx: Context, incident_id: str, checks: Sequence[Check], question: errors.Question
 ) -> Callable[[], Optional[float]]:
     """When the alert is all that is asked, the time since it was reported as gone counts towards
-    the hold.
+    the hold; so does the time for which errors are known to have stayed away.
     """
 
     def healthy_since() -> Optional[float]:
-        cleared_at = registry.get(ctx.store, incident_id).cleared_at
-        if cleared_at is None or not all(isinstance(check, AlertCheck) for check in checks):
+        if not all(isinstance(check, AlertCheck) for check in checks):
+            return None
+        incident = registry.get(ctx.store, incident_id)
+        if incident.source == errors.SOURCE:
+            return errors.quiet_for_s(ctx, incident, question)
+        cleared_at = incident.cleared_at
+        if cleared_at is None:
             return None
         return max(0.0, ctx.store.now() - cleared_at)
 
@@ -119,6 +134,9 @@ def _record(
         done = journal.last_done(ctx.store, incident.id)
         if done:
             journal.set_verified(ctx.store, str(done["id"]), watched.resolved)
+            if watched.reason != "ended":  # somebody closed it: that says nothing of the remedy
+                before = None if done["verified"] is None else bool(done["verified"])
+                solutions.record(ctx.store, incident, done["plan"], watched.resolved, before)
         history = [
             dict(look.as_dict(), after_s=round(after_s, 1))
             for after_s, look in watched.history[:_MAX_HISTORY]

@@ -6,16 +6,18 @@ transaction that excludes the others it must exclude, and turns the driver's err
 
 from __future__ import annotations
 
+import io
 import os
 import sqlite3
 import zlib
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, Sequence
 
 from selfheal.exceptions import ConfigError, StoreError
 from selfheal.store.files import prepare_database_file
 from selfheal.text import without_credentials
 
+Rows = Sequence[Sequence[Any]]
 BUSY_TIMEOUT_S = 15.0
 CONNECT_TIMEOUT_S = 5
 
@@ -40,6 +42,10 @@ class Sqlite:
             if is_new:
                 connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
+            # Document ids are spread over their whole index: with SQLite's small defaults each page
+            # of it would go to and fro several times, and the more rows, the more often.
+            connection.execute("PRAGMA cache_size=-16000")  # KiB
+            connection.execute("PRAGMA wal_autocheckpoint=4000")  # pages of 4 KiB
             self._file = self._file_there()
             return connection
         except sqlite3.Error as error:
@@ -53,7 +59,7 @@ class Sqlite:
     def sql(statement: str) -> str:
         return statement
 
-    def begin(self, cursor: Any, _purpose: str) -> None:
+    def begin(self, cursor: Any, _purposes: Sequence[str]) -> None:
         if self._file_there() != self._file:
             # A file that was deleted still takes writes, and nobody will ever read them.
             raise StoreError(
@@ -62,6 +68,16 @@ class Sqlite:
                 retryable=True,
             )
         cursor.execute("BEGIN IMMEDIATE")  # one writer at a time, so any purpose is excluded
+
+    @staticmethod
+    def insert_many(
+        cursor: Any, table: str, columns: Sequence[str], rows: Rows, on_conflict: str
+    ) -> None:
+        marks = ", ".join("?" for _ in columns)
+        cursor.executemany(
+            "INSERT INTO %s (%s) VALUES (%s) %s" % (table, ", ".join(columns), marks, on_conflict),
+            rows,
+        )
 
     def _file_there(self) -> Any:
         if self.path == ":memory:":
@@ -141,13 +157,30 @@ class Postgresql:
         return statement.replace("?", "%s")
 
     @staticmethod
-    def begin(cursor: Any, purpose: str) -> None:
+    def begin(cursor: Any, purposes: Sequence[str]) -> None:
         cursor.execute("BEGIN")
-        if purpose:
+        for purpose in purposes:
             # Readers of a purpose wait for each other as they would under SQLite's single writer.
             cursor.execute(
                 "SELECT pg_advisory_xact_lock(%s)", (zlib.crc32(purpose.encode("utf-8")),)
             )
+
+    @staticmethod
+    def insert_many(
+        cursor: Any, table: str, columns: Sequence[str], rows: Rows, on_conflict: str
+    ) -> None:
+        # Both take half the time of INSERT with many rows.
+        into = "%s (%s)" % (table, ", ".join(columns))
+        if not on_conflict:
+            text = "".join("\t".join(map(_copied, row)) + "\n" for row in rows)
+            cursor.copy_expert("COPY %s FROM STDIN" % into, io.StringIO(text))
+            return
+        lists = [list(column) for column in zip(*rows)]
+        cursor.execute(
+            "INSERT INTO %s SELECT * FROM unnest(%s) %s"
+            % (into, ", ".join("%%s::%s[]" % _type_of(one) for one in lists), on_conflict),
+            lists,
+        )
 
     @staticmethod
     def table_exists(cursor: Any, table: str) -> bool:
@@ -175,6 +208,26 @@ class Postgresql:
 
     def is_duplicate(self, error: Exception) -> bool:
         return isinstance(error, self._psycopg2.IntegrityError)
+
+
+def _type_of(values: Sequence[Any]) -> str:
+    """The type of a column whose values these are."""
+    known = {type(value) for value in values if value is not None}
+    if float in known:
+        return "double precision"
+    return "bigint" if int in known else "text"
+
+
+def _copied(value: object) -> str:
+    """One value as the text format of PostgreSQL's COPY writes it."""
+    if value is None:
+        return "\\N"
+    if not isinstance(value, str):
+        return repr(value)
+    text = value.replace("\\", "\\\\") if "\\" in value else value
+    if text.isprintable():
+        return text
+    return text.replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
 
 
 def dialect_for(url: str, password: str = "") -> Any:

@@ -1,7 +1,7 @@
 """One connection to the store: queries, transactions, JSON columns.
 
 SQL uses `?` for values, whichever database answers. A single statement commits by itself;
-`transaction` groups several and, given a purpose, runs alone among transactions of that purpose (on
+`transaction` groups several and, given purposes, runs alone among transactions of any of them (on
 SQLite: among all).
 """
 
@@ -17,9 +17,12 @@ from selfheal.exceptions import Conflict, SelfhealError, StoreError
 Row = Dict[str, Any]
 
 
+_encoder = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), sort_keys=True)
+
+
 def dump(value: Any) -> str:
     """`value` as the ASCII JSON that text columns hold; every character survives both databases."""
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":"), sort_keys=True)
+    return _encoder.encode(value)
 
 
 def load(text: Optional[str]) -> Any:
@@ -86,10 +89,29 @@ class Store:
         """
         return self.execute(insert_sql(table, values, on_conflict), tuple(values.values()))
 
+    def insert_many(
+        self,
+        table: str,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[Any]],
+        on_conflict: str = "",
+    ) -> None:
+        """Insert `rows` of `columns` (text, numbers, None) in as few statements as the database
+        takes; all or none. `on_conflict` is appended; without it Conflict is raised.
+        """
+        if not rows:
+            return
+        with self.transaction(), self._cursor() as cursor:
+            try:
+                self.dialect.insert_many(cursor, table, columns, rows, on_conflict)
+            except self.dialect.driver_error as error:
+                raise self._explained(error) from error
+
     @contextmanager
-    def transaction(self, purpose: str = "") -> Iterator[None]:
+    def transaction(self, *purposes: str) -> Iterator[None]:
         """All or nothing for the statements inside. Inside another transaction it becomes part of
-        it.
+        it. Who needs two purposes names "incidents" before "errors", so that nobody waits in a
+        circle.
         """
         if self._depth:
             self._depth += 1
@@ -100,7 +122,7 @@ class Store:
             return
         with self._cursor() as cursor:
             try:
-                self.dialect.begin(cursor, purpose)
+                self.dialect.begin(cursor, purposes)
             except self.dialect.driver_error as error:
                 self._end("ROLLBACK", quietly=True)  # it may have begun and then waited in vain
                 raise self._explained(error) from error

@@ -3,7 +3,7 @@ none.
 
 Children go before their incident, in small transactions, so that a sweep that is cut off leaves no
 orphans, holds no lock for long, and goes on where it stopped. Nothing of an incident that is still
-open is ever deleted.
+open is ever deleted, its errors included.
 """
 
 from __future__ import annotations
@@ -34,13 +34,55 @@ _CHILDREN: Tuple[Tuple[str, str], ...] = (
 _LOOSE: Tuple[Tuple[str, str, str], ...] = (
     ("rejected_signals", "id", "at < ?"),
     ("outbox", "id", "incident_id IS NULL AND created_at < ?"),
-    (
-        "error_logs",
-        "document_id",
-        "logged_at < ? AND (incident_id IS NULL OR incident_id NOT IN (%s))" % _OPEN,
-    ),
     ("budgets", "name, period_start, period_s", "period_start + period_s < ?"),
+    ("statistics", "at", "at < ?"),
+    ("error_intake", "origin, minute", "minute < CAST(? / 60 AS BIGINT)"),
 )
+_OF_OPEN_INCIDENTS = "SELECT group_key FROM error_groups WHERE incident_id IN (%s)" % _OPEN
+# Errors, in this order: a group goes after its documents, a pattern after its groups. A pattern
+# that a person merged, or that a remedy was tried on, stays.
+_ERRORS: Tuple[Tuple[str, str, str], ...] = (
+    ("error_logs", "document_id", "logged_at < ? AND group_key NOT IN (%s)" % _OF_OPEN_INCIDENTS),
+    (
+        "error_groups",
+        "group_key",
+        "last_logged_at < ? AND alerting_since IS NULL AND pending_from IS NULL AND "
+        "(incident_id IS NULL OR incident_id NOT IN (%s)) AND NOT EXISTS "
+        "(SELECT 1 FROM error_logs l WHERE l.group_key = error_groups.group_key)" % _OPEN,
+    ),
+    (
+        "error_patterns",
+        "fingerprint",
+        "last_seen_at < ? AND merged_into IS NULL AND " +
+        " AND ".join(
+            "NOT EXISTS (SELECT 1 FROM %s r WHERE r.%s = error_patterns.fingerprint)" % pair
+            for pair in (
+                ("error_groups", "fingerprint"),
+                ("error_patterns", "merged_into"),
+                ("solutions", "fingerprint"),
+            )
+        ),
+    ),
+)
+# Minutes are kept for rates and for looks that reach back, which is hours; of a group that the
+# threshold has still to be asked of they stay.
+COUNTS_KEPT_S = 2 * DAY_S
+_PENDING = "SELECT group_key FROM error_groups WHERE pending_from IS NOT NULL"
+_MINUTES: Tuple[Tuple[str, str, str], ...] = (
+    (
+        "error_counts",
+        "group_key, minute",
+        "minute < CAST(? / 60 AS BIGINT) AND group_key NOT IN (%s)" % _PENDING,
+    ),
+    # By when it was counted: what an outage left uncounted for days is counted, and looked at
+    # again, much later.
+    (
+        "storm_minutes",
+        "origin, minute, bucket",
+        "minute < CAST(? / 60 AS BIGINT) AND updated_at < ?",
+    ),
+)
+_MORE_ERRORS = 4, 6  # so many times larger batches, and more of them: half a million rows an hour
 
 
 def sweep(store: Store, days: float, batch: int = BATCH, batches: int = BATCHES) -> Dict[str, int]:
@@ -66,6 +108,12 @@ def sweep(store: Store, days: float, batch: int = BATCH, batches: int = BATCHES)
     for table, key, condition in _LOOSE:
         count = _delete(store, table, key, condition, (before,), batch, batches)
         gone[table] = gone.get(table, 0) + count
+    larger, more = batch * _MORE_ERRORS[0], batches * _MORE_ERRORS[1]
+    counts_before = max(before, store.now() - COUNTS_KEPT_S)
+    for rules, old in ((_ERRORS, before), (_MINUTES, counts_before)):
+        for table, key, condition in rules:
+            olds = (old,) * condition.count("?")
+            gone[table] = _delete(store, table, key, condition, olds, larger, more, "errors")
     return {table: count for table, count in gone.items() if count}
 
 
@@ -89,10 +137,11 @@ def _delete(
     parameters: Tuple[float, ...],
     batch: int,
     batches: int,
+    purpose: str = "incidents",  # never under the hands of who attaches an alert
 ) -> int:
     gone = 0
     for _ in range(batches):
-        with store.transaction("incidents"):  # never under the hands of who attaches an alert
+        with store.transaction(purpose):
             count = store.execute(
                 "DELETE FROM %s WHERE (%s) IN (SELECT %s FROM %s WHERE %s LIMIT ?)"
                 % (table, key, key, table, condition),

@@ -1,5 +1,5 @@
 """Is the alert that raised an incident still there: asked of Alertmanager where it came from one,
-else of the store.
+of the logs where errors in them raised it, else of the store.
 
 An alert that Alertmanager never knew (raised by hand) is absent there from the start, so that
 proves nothing and its rows in the store are asked instead. Silenced and inhibited alerts still
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 from selfheal.text import counted, without_credentials
+from selfheal.verify import errors
 
 if TYPE_CHECKING:
     from selfheal.context import Context
@@ -24,10 +25,13 @@ _FIRING = "firing"
 
 @dataclass(frozen=True)
 class AlertState:
-    """Whether an alert of the incident fires, and the answer that says so."""
+    """Whether an alert of the incident fires, and the answer that says so. What is not known
+    fires.
+    """
 
     is_firing: bool
     answer: str
+    is_known: bool = True
 
 
 def target_of(ctx: Context, incident: Incident) -> Optional[Dict[str, Any]]:
@@ -41,6 +45,8 @@ def target_of(ctx: Context, incident: Incident) -> Optional[Dict[str, Any]]:
 
 def describe(ctx: Context, incident: Incident) -> str:
     """What is asked of whom, in one line."""
+    if incident.source == errors.SOURCE:
+        return errors.describe(ctx, incident)
     target = target_of(ctx, incident)
     if target is None:
         return "the alerts received for this incident: does one still fire?"
@@ -49,10 +55,15 @@ def describe(ctx: Context, incident: Incident) -> str:
     )
 
 
-def state(ctx: Context, incident: Incident) -> AlertState:
-    """Whether an alert of the incident fires now. Raises ExternalError when Alertmanager cannot be
-    asked.
+def state(
+    ctx: Context, incident: Incident, question: Optional[errors.Question] = None
+) -> AlertState:
+    """Whether an alert of the incident fires now. `question` says since when errors in the logs
+    must have stayed away. Raises ExternalError when Alertmanager cannot be asked.
     """
+    if incident.source == errors.SOURCE:
+        goes_on, is_known, answer = errors.answer(ctx, incident, question)
+        return AlertState(goes_on, answer, is_known)
     target = target_of(ctx, incident)
     if target is None:
         return _by_store(ctx, incident)

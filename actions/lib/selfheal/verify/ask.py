@@ -6,7 +6,7 @@ unknown, and says why.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, List, Sequence, Tuple
+from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
 from selfheal.exceptions import ConfigError, ExternalError
 from selfheal.text import one_line, without_credentials
@@ -23,23 +23,31 @@ from selfheal.verify.model import (
 if TYPE_CHECKING:
     from selfheal.context import Context
     from selfheal.incidents.model import Incident
+    from selfheal.verify.errors import Question
 
 _TIMEOUT_S = 10.0
 _SHOWN = 3
 
 
-def look(ctx: Context, incident: Incident, checks: Sequence[Check]) -> List[Look]:
-    """One look at each of `checks`. Raises only when the store fails."""
-    return [_look(ctx, incident, check) for check in checks]
+def look(
+    ctx: Context,
+    incident: Incident,
+    checks: Sequence[Check],
+    question: Optional[Question] = None,
+) -> List[Look]:
+    """One look at each of `checks`; `question` is for errors in the logs, which must have stayed
+    away since then. Raises only when the store fails.
+    """
+    return [_look(ctx, incident, check, question) for check in checks]
 
 
-def _look(ctx: Context, incident: Incident, check: Check) -> Look:
+def _look(ctx: Context, incident: Incident, check: Check, question: Optional[Question]) -> Look:
     asked = describe(ctx, incident, check)
     try:
         if isinstance(check, AlertCheck):
-            state = alert.state(ctx, incident)
-            answer, healthy = state.answer, not state.is_firing
-        elif isinstance(check, HttpCheck):
+            state = alert.state(ctx, incident, question)
+            return Look(check.kind, asked, state.answer, not state.is_firing, state.is_known)
+        if isinstance(check, HttpCheck):
             answer, healthy = _http(ctx, check)
         else:
             answer, healthy = _prometheus(ctx, incident, check)

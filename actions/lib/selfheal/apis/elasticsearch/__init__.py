@@ -1,0 +1,1 @@
+"""Elasticsearch and OpenSearch as a search service, through their official clients."""

@@ -1,0 +1,1 @@
+"""What an error is: its class, severity and fingerprint, and how often it happens where."""

@@ -1,0 +1,1 @@
+"""Reading one log document, whatever shape it has, into the pack's own terms."""

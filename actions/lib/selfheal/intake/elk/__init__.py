@@ -1,0 +1,1 @@
+"""Errors searched in Elasticsearch or OpenSearch: the poll, its pages, what came late, storms."""

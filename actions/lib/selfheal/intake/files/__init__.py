@@ -1,0 +1,1 @@
+"""Log files followed like `tail -F` into the same parser."""

@@ -1,0 +1,33 @@
+"""How far something has come, by name: JSON values in table checkpoints that outlive a process."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+from selfheal.store.engine import Row, Store, dump, load
+
+
+def read(store: Store, name: str) -> Any:
+    """The value kept under `name`, or None. Raises StoreError."""
+    row = row_of(store, name)
+    return row["value"] if row else None
+
+
+def row_of(store: Store, name: str) -> Optional[Row]:
+    """{"value", "updated_at"} of `name`, or None."""
+    row = store.one("SELECT value, updated_at FROM checkpoints WHERE name = ?", (name,))
+    if row is None:
+        return None
+    try:
+        return dict(row, value=load(row["value"]))
+    except ValueError:  # written by a hand: as if there were none
+        return dict(row, value=None)
+
+
+def write(store: Store, name: str, value: Any) -> None:
+    """Keep JSON `value` under `name`."""
+    store.execute(
+        "INSERT INTO checkpoints (name, value, updated_at) VALUES (?, ?, ?) ON CONFLICT (name) "
+        "DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
+        (name, dump(value), store.now()),
+    )
