@@ -26,6 +26,7 @@ class ElkErrorSensor(PollingSensor):
         self._troubles = {}
         self._dark_since = None
         self._told_at = None
+        self._has_ended_removed = False
 
     def setup(self):
         """Take the interval of the configuration. Nothing is connected: what is not reachable yet
@@ -39,11 +40,14 @@ class ElkErrorSensor(PollingSensor):
             from selfheal.intake.sources import Sources
 
             self._sources = self._sources or Sources()
-            for component in self._sources.components(self._polling.config):
+            components = self._sources.components(self._polling.config)
+            for component in components:
                 if self._backoff.is_due(component):
                     self._look(component)
                 elif component in self._troubles:
                     self._report(component)
+            if components:
+                self._end_removed(components)
         except Exception as error:  # a defect here would otherwise end all polling
             self._log.error("the poll for errors failed: %s", self._polling.shown(error))
             self._polling.forget_store()
@@ -89,6 +93,16 @@ class ElkErrorSensor(PollingSensor):
         self._troubles.pop(component, None)
         if not self._troubles:
             self._dark_since = self._told_at = None
+
+    def _end_removed(self, components):
+        """Once, since the configuration of a sensor is that of its start: no blindness lasts of a
+        source that is not configured any more.
+        """
+        if not self._has_ended_removed:
+            from selfheal.intake import blindness
+
+            blindness.end_removed(self._polling.context, components)
+            self._has_ended_removed = True
 
     def _failed(self, component, error):
         from selfheal.intake.blindness import Trouble

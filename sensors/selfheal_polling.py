@@ -117,8 +117,10 @@ class Polling:
 
     def shown(self, error):
         """The error fit for a log: nothing secret in it, nothing a terminal would act on."""
-        from selfheal.text import printable, scrub, truncate
-
+        try:
+            from selfheal.text import printable, scrub, truncate
+        except Exception:  # the pack's files are being replaced, say: the next look may find them
+            return type(error).__name__
         try:
             text = scrub("%s: %s" % (type(error).__name__, error), self.config.secrets())
         except Exception:  # without a readable configuration nobody knows what is secret

@@ -9,23 +9,13 @@ test wants another.
 from __future__ import annotations
 
 import json
-import socket
-import subprocess
 import time
 import urllib.error
 import urllib.request
 from datetime import datetime, timezone
 
 from tests import needs
-
-READY_WITHIN_S = 20.0
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.live_server import Server
 
 
 def rfc3339(epoch_s: float) -> str:
@@ -50,66 +40,10 @@ def post_json(url: str, body):
     return json.loads(text) if text.strip() else None
 
 
-class _Server:
+class _Server(Server):
     """A process that answers `/-/ready` on its own port."""
 
-    def __init__(self, directory) -> None:
-        self.directory = directory
-        self.directory.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
-        self.url = "http://127.0.0.1:%d" % self.port
-        self.process = None
-
-    def command(self):
-        raise TypeError("%s is only the common part" % type(self).__name__)
-
-    def start(self):
-        """Start the process and wait until it is ready; returns self."""
-        self.log = open(str(self.directory / "server.log"), "ab")
-        self.process = subprocess.Popen(
-            self.command(), stdout=self.log, stderr=subprocess.STDOUT, cwd=str(self.directory)
-        )
-        deadline = time.monotonic() + READY_WITHIN_S
-        while not self._is_ready():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                self.stop()
-                raise RuntimeError(
-                    "%s did not start:\n%s"
-                    % (type(self).__name__, (self.directory / "server.log").read_text()[-2000:])
-                )
-            time.sleep(0.02)
-        return self
-
-    def stop(self) -> None:
-        """Stop the process; nothing happens when it is not running."""
-        if self.process is None:
-            return
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait(10)
-        self.process = None
-        self.log.close()
-
-    def restart(self):
-        """Stop and start on the same port and data; returns self."""
-        self.stop()
-        return self.start()
-
-    def __enter__(self):
-        return self if self.process else self.start()
-
-    def __exit__(self, *_error) -> None:
-        self.stop()
-
-    def _is_ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(self.url + "/-/ready", timeout=1):
-                return True
-        except (urllib.error.URLError, OSError):
-            return False
+    ready_path = "/-/ready"
 
 
 class Alertmanager(_Server):

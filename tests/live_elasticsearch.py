@@ -10,16 +10,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import subprocess
-import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
 from tests import needs
-from tests.live_alertmanager import free_port
+from tests.live_server import Server
 
-READY_WITHIN_S = 20.0
 LOGS = "logstash-2026.11.22"
 # Equal in all indices of the pattern, as a site's template makes it.
 KEYWORD = {"type": "keyword", "ignore_above": 1024}
@@ -49,74 +45,8 @@ def binary(package: str, *parts: str) -> str:
     return str(path)
 
 
-class _Server:
+class _Server(Server):
     """A process that speaks Elasticsearch's REST API on its own port."""
-
-    def __init__(self, directory) -> None:
-        self.directory = Path(directory)
-        self.directory.mkdir(parents=True, exist_ok=True)
-        self.port = free_port()
-        self.url = "http://127.0.0.1:%d" % self.port
-        self.process = None
-        self.log = None
-
-    def command(self):
-        """The program and its arguments."""
-        raise RuntimeError("a server of no kind")
-
-    def start(self):
-        """Start the process and wait until it answers; returns self."""
-        command = self.command()
-        self.log = open(str(self.directory / "server.log"), "ab")
-        self.process = subprocess.Popen(
-            command, stdout=self.log, stderr=subprocess.STDOUT, cwd=str(self.directory)
-        )
-        deadline = time.monotonic() + READY_WITHIN_S
-        while not self._is_ready():
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                self.stop()
-                raise RuntimeError(
-                    "%s did not start:\n%s"
-                    % (type(self).__name__, (self.directory / "server.log").read_text()[-2000:])
-                )
-            time.sleep(0.02)
-        return self
-
-    def stop(self) -> None:
-        """Stop the process; its data stay."""
-        if self.process is None:
-            return
-        self.process.terminate()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            return
-        self._gone()
-
-    def kill(self) -> None:
-        """Kill the process; what it had not written yet is gone."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait(10)
-            self._gone()
-
-    def _gone(self) -> None:
-        self.process = None
-        self.log.close()
-
-    def __enter__(self):
-        return self if self.process else self.start()
-
-    def __exit__(self, *_error) -> None:
-        self.stop()
-
-    def _is_ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(self.url + "/", timeout=1):
-                return True
-        except (urllib.error.URLError, OSError):
-            return False
 
     def ask(self, method: str, path: str, body=None):
         """The JSON answered to one request; raises urllib's HTTPError for a refusal."""

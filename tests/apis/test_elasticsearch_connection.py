@@ -11,7 +11,7 @@ import pytest
 from selfheal.exceptions import ConfigError, ExternalError
 from tests import needs, scene
 from tests.apis.search_scene import failure, search
-from tests.live_alertmanager import free_port
+from tests.live_server import free_port
 
 
 def test_credentials_never_show(stub):
@@ -35,7 +35,13 @@ def test_what_is_no_address_is_said_before_anything_is_asked(url):
     assert "elasticsearch.url" in failure_at(url)[1]
 
 
-@pytest.mark.parametrize("index", ["_all", "a/b", "logs?x", " ", "a#b", "x,_search"])
+@pytest.mark.parametrize("url", ["http://h:9200/?api_key=s3cret-word", "https://h/#s3cret-word"])
+def test_what_would_not_be_sent_is_refused_unshown(url):
+    message = failure_at(url)[1]
+    assert "never sent" in message and "s3cret" not in message
+
+
+@pytest.mark.parametrize("index", ["_all", "a/b", "logs?x", " ", "a#b", "x,_search", ".."])
 def test_what_is_no_index_pattern_is_said_before_anything_is_asked(stub, index):
     with pytest.raises(ConfigError, match="no index pattern"):
         search(stub.url, index=index)

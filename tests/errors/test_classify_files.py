@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
+from selfheal.errors import rule_files
 from selfheal.errors.classify import Rules
 from selfheal.exceptions import ConfigError
 
@@ -83,6 +86,8 @@ def test_of_two_files_the_first_wins(tmp_path):
         ),
         ("rules: [{name: one, type: network, text: [foo], 1: 2}]", "unknown key 1"),
         ("#" + "x" * 1_000_001, "more than 1000000 bytes"),
+        ("rules:\n- &a [x]\n- [*a, *a]", "line 3: write out what the alias *a stands for"),
+        ("rules: " + "[" * 100_000 + "]" * 100_000, "line 1: nested too deeply"),
     ],
 )
 def test_a_bad_file_is_named_with_the_rule_and_the_reason(tmp_path, text, words):
@@ -97,3 +102,28 @@ def test_a_missing_file_is_named(tmp_path):
         Rules.load([str(tmp_path / "nowhere.yaml")])
     with pytest.raises(ConfigError, match="cannot read"):
         Rules.load(["\0"])
+
+
+def test_what_would_never_end_is_not_read(tmp_path):
+    pipe = str(tmp_path / "pipe.yaml")
+    os.mkfifo(pipe)
+    with pytest.raises(ConfigError, match="pipe.yaml: no regular file"):
+        Rules.load([pipe])
+
+
+@pytest.mark.parametrize(
+    "regex",
+    ["(a+)+$", r"(?:\w+\s*)*!", "((a|b+))*c", r"x(?=(\d*)+y)", "(?:(?:a{2,}){3,})+b", "(.*)*z"],
+)
+def test_a_regex_that_one_line_could_keep_busy_for_ever_is_refused(regex):
+    raw = {"name": "one", "type": "network", "regex": regex}
+    with pytest.raises(ConfigError, match="repeats a repetition"):
+        rule_files.parse([raw], "here")
+
+
+@pytest.mark.parametrize(
+    "regex", [r"(?:[a-z]+\.)+Exception", r"(?:\w+ )*failed", r"(?:ab)+c", r"(\d{1,3}\.){3}", "a+b+"]
+)
+def test_a_regex_with_an_end_to_each_repetition_is_taken(regex):
+    (rule,) = rule_files.parse([{"name": "one", "type": "network", "regex": regex}], "here")
+    assert rule.regexes[0].pattern == regex

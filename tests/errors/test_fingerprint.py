@@ -108,6 +108,16 @@ def test_lines_after_the_first_that_says_something_do_not_count():
     assert of("Error:\ndisk full on it")[0] != of("Error:\nnetwork down for it")[0]
 
 
+def test_attributes_behind_a_sentence_are_shown_and_do_not_count():
+    of = Fingerprinter().of
+    said = "no free slot is left, client: 10.0.0.1, server: a.example.com"
+    first, more = of(said), of(said + ', host: "b.example.com"')
+    assert first[0] == more[0]
+    assert first[1] != more[1] and more[1].endswith('host: "<str>"')
+    # Behind less than a sentence they are what tells events apart.
+    assert of("pool, size: 1, spare: 2")[0] != of("pool, used: 1, lost: 2")[0]
+
+
 def test_blanks_and_control_characters_do_not_count():
     of = Fingerprinter().of
     first = of("disk full on it")

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfheal.errors import tokens, values
+from selfheal.errors import codes, tokens, values
+from selfheal.errors.fingerprint import Fingerprinter
 from selfheal.errors.quick import quick
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -81,3 +82,21 @@ def test_common_values_take_the_shortcut(word, form):
 @pytest.mark.parametrize("word", ["ORA-00942", "MY-010116", "0x8007000E", "E1234", "ext4", "1e5"])
 def test_codes_terms_and_doubtful_words_are_left_to_the_rules(word):
     assert quick(word) is None
+
+
+def test_word_with_a_value_is_marked_as_a_cue_whatever_was_seen_before():
+    """A fingerprinter remembers that of one word for others with the same key."""
+    dice = random.Random(9)
+    keys = ("", "rc", "err", "errno", "status", "code", "http", "exit", "src", "error-", "HTTP_",
+            "order-", "abc", "(", "(rc")
+    lines = Fingerprinter()
+    for _ in range(20_000):
+        value = dice.choice((
+            "%d" % dice.randrange(10**7), "%012x" % dice.getrandbits(48), "10.1.2.3:80",
+            "%07d" % dice.randrange(10**7), "%d" % dice.randrange(1000),
+        ))
+        before = dice.choice(("", "(", "[", '"')) + dice.choice(keys)
+        after = dice.choice(("", ")", ":", "),", "):"))
+        word = before + dice.choice(("=", "", "=(")) + value + after
+        mark = codes.MARK if codes.is_cue(word) else ""
+        assert lines._words[word] == mark + tokens.mask(word), word

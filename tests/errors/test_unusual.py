@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from selfheal.errors.unusual import MOST_AT_ONCE, unusual
 from tests import alert_scene, book_scene, scene
 from tests.book_scene import NOW, judgement, pair, pairs
 
+ROOT = Path(__file__).resolve().parents[2]
 HOUR = 3600.0
 NEW, SPIKE = "selfheal.new_error_pattern", "selfheal.error_spike"
 
@@ -27,6 +31,12 @@ def ctx(url, clock, triggers):
     return book_scene.context(url, clock, triggers, spikes=True, new_patterns=True)
 
 
+def described(trigger):
+    """What the trigger's file says that its payload holds: people write rules by it."""
+    content = (ROOT / "triggers" / ("%s.yaml" % trigger)).read_text(encoding="utf-8")
+    return set(yaml.safe_load(content)["payload_schema"]["properties"])
+
+
 def stored(ctx, found):
     return unusual(ctx, book_scene.book(ctx).store(found))
 
@@ -43,6 +53,7 @@ def test_pattern_is_new_once(ctx, triggers):
     (payload,) = triggers.of(NEW)
     assert payload["fingerprint"] == judgement().fingerprint and payload["sample"] == "boom 2"
     assert (payload["error_type"], payload["severity"]) == ("storage", "critical")
+    assert set(payload) == described("new_error_pattern")
 
 
 def test_second_sensor_does_not_send_it_again(ctx, triggers):
@@ -78,6 +89,7 @@ def test_rate_far_above_its_own_past_is_a_spike_once_an_hour(ctx, triggers, cloc
     assert stored(ctx, pairs(21, now, 0.1, first=100))["spikes"] == 1
     (payload,) = triggers.of(SPIKE)
     assert payload["usual_per_minute"] == 0.6 and payload["rate_per_minute"] >= 6
+    assert set(payload) == described("error_spike")
     assert (payload["host"], payload["program"]) == ("node-1", "web")
     assert stored(ctx, pairs(50, now, 0.1, first=200))["spikes"] == 0
     clock.at += HOUR

@@ -5,7 +5,6 @@ StackStorm.
 from __future__ import annotations
 
 import json
-import logging
 import random
 import subprocess
 import sys
@@ -19,24 +18,9 @@ from selfheal.store import load, open_store
 from tests import scene, stores
 from tests.alert_scene import alert, incidents
 from tests.live_alertmanager import Alertmanager
+from tests.sensor_service import Service
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-class Service:
-    """The part of StackStorm's sensor service that a sensor uses."""
-
-    def __init__(self):
-        self.dispatched = []
-        self.down = False
-
-    def get_logger(self, name):
-        return logging.getLogger(name)
-
-    def dispatch(self, trigger, payload=None, trace_tag=None):
-        if self.down:
-            raise RuntimeError("RabbitMQ is down")
-        self.dispatched.append((trigger, payload))
 
 
 @pytest.fixture

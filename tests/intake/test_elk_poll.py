@@ -183,6 +183,40 @@ def test_outage_after_the_clock_was_set_back_is_caught_up_from_the_last_look(mon
     assert monitor.stored() == sorted(ids)
 
 
+def test_incident_is_not_over_because_the_clock_was_set_back(monitor, shelf):
+    monitor.poll(60 * MINUTE)
+    shelf.put_many(6, NOW - 30)
+    found = monitor.poll(-60 * MINUTE)
+    assert (found["opened"], found["resolved"], found["late"]) == (1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "value",
+    (
+        "{",
+        "[]",
+        '{"until": "then"}',
+        '{"until": true}',
+        '{"until": NaN}',
+        '{"until": -Infinity, "looked_at": NaN, "since": Infinity}',
+        '{"until": 1%s, "looked_at": 1%s}' % ("0" * 400, "0" * 400),
+        '{"until": 4102444800}',
+        '{"until": 4102444800, "looked_at": 4102444800, "since": 4102444800, "more": {}}',
+    ),
+)
+def test_checkpoint_that_somebody_spoiled_does_not_blind_the_look(monitor, shelf, value):
+    monitor.store.execute(
+        "INSERT INTO checkpoints (name, value, updated_at) VALUES (?, ?, ?)",
+        (elk.checkpoint_name("default"), value, NOW),
+    )
+    ids = shelf.put_many(6, NOW - 60)
+    found = monitor.poll()
+    assert (found["opened"], found["resolved"]) == (1, 0)
+    assert monitor.stored() == sorted(ids)
+    shelf.put("next", NOW + 10)
+    assert monitor.poll(MINUTE)["new"] == 1
+
+
 def test_server_whose_clock_is_ahead_is_heard_now(monitor, shelf):
     shelf.put("ahead", NOW + 5 * MINUTE)
     monitor.poll()

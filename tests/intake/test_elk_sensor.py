@@ -5,7 +5,6 @@ can look for a while somebody hears of it.
 from __future__ import annotations
 
 import json
-import logging
 import random
 import subprocess
 import sys
@@ -22,29 +21,11 @@ from selfheal.store import status as states
 from selfheal_polling import Backoff
 from tests import alert_scene, stores
 from tests.elk_scene import NOW, Shelf
+from tests.sensor_service import Service
 
 ROOT = Path(__file__).resolve().parents[2]
 MINUTE = 60.0
 NOWHERE = "sqlite:////proc/none/selfheal.db"
-
-
-class Service:
-    """The part of StackStorm's sensor service that a sensor uses."""
-
-    def __init__(self):
-        self.dispatched = []
-        self.down = False
-
-    def get_logger(self, name):
-        return logging.getLogger(name)
-
-    def dispatch(self, trigger, payload=None, trace_tag=None):
-        if self.down:
-            raise RuntimeError("RabbitMQ is down")
-        self.dispatched.append((trigger, payload))
-
-    def of(self, trigger):
-        return [payload for name, payload in self.dispatched if name == trigger]
 
 
 class Scene:
@@ -167,6 +148,29 @@ def test_source_that_stays_unseen_is_one_incident_and_its_end_when_seen_again(sc
     assert scene.state()[0] == "ok" and scene.stored() == len(ids)
     ended = [payload["incident_id"] for payload in scene.service.of("selfheal.incident_resolved")]
     assert ended.count(incident["id"]) == 1
+
+
+def test_blindness_of_a_target_that_was_removed_ends(url, monkeypatch):
+    scene = Scene(url, monkeypatch, names=("default", "gone"))
+    scene.shelves["http://gone"].fails = ExternalError("no such host")
+    scene.poll(times=20)
+    (incident,) = scene.incidents()
+    assert incident["status"] == "open" and incident["cleared_at"] is None
+    after = Scene(url, monkeypatch)  # the sensor was restarted with another configuration
+    after.clock.at = scene.clock.at
+    after.poll()
+    (incident,) = after.incidents()
+    assert incident["cleared_at"] is not None
+    ended = [payload["incident_id"] for payload in after.service.of("selfheal.incident_resolved")]
+    assert ended == [incident["id"]]
+
+
+def test_blindness_is_seen_after_the_clock_was_set_back(scene):
+    scene.poll()
+    scene.clock.at -= 60 * MINUTE
+    scene.shelf.fails = ExternalError("503 from the server")
+    scene.poll(times=12)
+    assert [incident["alert_type"] for incident in scene.incidents()] == ["BlindSpot"]
 
 
 def test_sensor_that_is_cut_off_raises_nothing_while_another_sees(url, monkeypatch):
@@ -305,6 +309,22 @@ def test_loads_with_the_path_that_stackstorm_gives_a_sensor():
         % (str(ROOT / "sensors"), str(ROOT / "standalone" / "stand_ins"))
     )
     subprocess.run([sys.executable, "-c", script], check=True, cwd="/", timeout=60)
+
+
+def test_library_that_is_not_there_for_a_moment_ends_nothing():
+    script = (
+        "import sys; sys.path[:0] = [%r]; sys.path.append(%r); import elk_error_sensor; "
+        "import logging; sys.path[:] = [one for one in sys.path if 'actions' not in one]; "
+        "service = type('Service', (), dict(get_logger=lambda self, name: "
+        "logging.getLogger(name), dispatch=None)); "
+        "made = elk_error_sensor.ElkErrorSensor(service(), config={}, poll_interval=60); "
+        "made.setup(); made.poll(); made.cleanup(); print('alive')"
+        % (str(ROOT / "sensors"), str(ROOT / "standalone" / "stand_ins"))
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, cwd="/", timeout=60, stdout=subprocess.PIPE
+    )
+    assert done.stdout.strip() == b"alive"
 
 
 def test_its_yaml_is_what_stackstorm_takes():

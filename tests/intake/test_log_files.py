@@ -451,3 +451,13 @@ def test_while_stackstorm_is_down_errors_are_kept_and_the_checkpoint_waits(machi
     found = machine.look()
     assert (found["error"], found["dispatched"]) == ("", 1)
     assert [trigger for trigger, _ in machine.triggers.sent] == ["selfheal.elk_error"]
+
+
+def test_incident_is_not_over_because_the_clock_was_set_back(machine):
+    machine.look()
+    machine.look(passes_s=3600.0)  # the clock was ahead for one look
+    machine.clock.at -= 3600.0
+    machine.write("app.log", *["error of one kind" for _ in range(6)])
+    found = machine.look()
+    assert (found["incidents"], found["resolved"]) == (1, 0)
+    assert machine.look()["resolved"] == 0

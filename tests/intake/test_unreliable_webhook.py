@@ -22,7 +22,8 @@ from selfheal.intake import reconcile as reconciling
 from selfheal.intake.signal import canonical_time, fingerprint_of
 from selfheal.store import open_store
 from tests import alert_scene, stores
-from tests.live_alertmanager import Alertmanager, free_port, rfc3339
+from tests.live_alertmanager import Alertmanager, rfc3339
+from tests.live_server import free_port
 
 ROUNDS = 50
 ROUND_S = 0.4

@@ -220,6 +220,16 @@ def test_broken_runbook_is_named_and_the_others_count(url, tmp_path):
     assert table["runbooks"]["state"] == "on"
 
 
+def test_classification_rules_that_would_blind_the_sensor_are_a_problem(url, tmp_path):
+    own = tmp_path / "own.yaml"
+    what = "monitoring.classification_paths"
+    answer, table = check(url, monitoring={"classification_paths": [str(own)]})
+    assert not answer["ok"] and "own.yaml: No such file" in table[what]["detail"]
+    own.write_text("rules: [{name: one, type: network, text: [flux capacitor]}]")
+    answer, table = check(url, monitoring={"classification_paths": [str(own)]})
+    assert answer["ok"] and table[what]["state"] == "on"
+
+
 def test_secrets_do_not_show(url, receiver):
     receiver.answers = [(401, {}, b"wrong token tok-s3cret")]
     succeeded, answer = door.call(

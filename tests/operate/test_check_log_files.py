@@ -34,7 +34,14 @@ def test_files_are_counted_and_strange_ones_named(tmp_path):
 
 def test_patterns_that_mean_nothing_are_a_warning(tmp_path):
     [(_, state, _, do)] = rows(str(tmp_path / "*.log"))
-    assert state == "warning" and "correct the paths" in do
+    assert state == "warning" and "correct log_files.paths" in do
+
+
+def test_each_path_without_a_file_is_named_beside_those_that_have_one(tmp_path):
+    (tmp_path / "shop.log").touch()
+    first, second = rows(str(tmp_path / "shop.log"), str(tmp_path / "shpo.log"))
+    assert first[1:3] == ("on", "1 file on this machine")
+    assert second[1] == "warning" and "shpo.log: no such file" in second[2]
 
 
 @pytest.mark.parametrize("path", ["app.log", "./app.log", "~/app.log", ""])

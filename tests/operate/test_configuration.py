@@ -98,6 +98,8 @@ def test_every_figure_of_the_schema_has_a_range():
         ({"resolver": {"timeout": 1.5}}, "resolver.timeout must be a whole number, not 1.5"),
         ({"resolver": {"timeout": True}}, "resolver.timeout must be a whole number, not True"),
         ({"resolver": {"timeout": 0}}, "resolver.timeout must be from 1 to 86400, not 0"),
+        ({"elasticsearch": {"prod": {"index": "x"}}}, "elasticsearch.prod.url is not set"),
+        ({"log_files": {"max_line_bytes": 0}}, "must be from 1024 to 8388608, not 0"),
         (
             {"resolver": {"min_confidence": 70}},
             "resolver.min_confidence must be from 0 to 1, not 70",

@@ -51,6 +51,7 @@ def test_part_that_has_fallen_silent_is_not_well_whatever_it_said_last(ctx):
     answer = system_status(ctx)
     assert answer["amiss"] == ["elk:default"]
     assert component(answer, "elk:default")["status"] == "silent"
+    assert "it was ok; is the sensor" in component(answer, "elk:default")["summary"]
 
 
 def test_part_that_is_configured_and_never_said_anything_shows(ctx):
@@ -59,6 +60,8 @@ def test_part_that_is_configured_and_never_said_anything_shows(ctx):
         "housekeeping": "never",
         "elk:default": "never",
     }
+    assert "rule selfheal.housekeeping" in component(answer, "housekeeping")["summary"]
+    assert "sensor selfheal.ElkErrorSensor" in component(answer, "elk:default")["summary"]
 
 
 def test_source_that_is_configured_no_more_is_left_out(url):

@@ -51,6 +51,28 @@ def test_every_text_and_number_comes_back_as_it_went_in(kind, tmp_path_factory, 
     assert rows_of(store) == rows
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(
+    texts=st.lists(
+        STORABLE | st.sampled_from(["", "NULL", "null", "{}", "a,b", "\\", '"', '\\"']), min_size=1
+    ),
+    at=st.floats(allow_nan=False, allow_infinity=False),
+)
+@pytest.mark.parametrize("kind", scene.BOTH)
+def test_every_text_and_number_comes_back_where_rows_may_be_there_already(
+    kind, tmp_path_factory, texts, at
+):
+    if kind not in _stores:
+        _stores[kind] = open_store(scene.store_url(kind, tmp_path_factory.mktemp("db")))
+    store = _stores[kind]
+    store.execute("DELETE FROM checkpoints")
+    rows = [("%05d" % number, text, at) for number, text in enumerate(texts)]
+    changes = "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+    for before in (rows[:1], rows):
+        store.insert_many("checkpoints", ("name", "value", "updated_at"), before, changes)
+    assert rows_of(store) == rows
+
+
 def test_null_stays_null(store):
     store.insert_many(
         "execution_history",

@@ -186,6 +186,22 @@ def test_what_a_storm_counted_is_a_further_error(logs):
     assert (look.healthy, "7 further errors" in look.answer) == (False, True)
 
 
+@pytest.mark.parametrize("value", ["[]", "{", '{"until": NaN}', '{"until": "then"}'])
+def test_a_spoiled_checkpoint_proves_nothing(logs, value):
+    incident_id = logs.incident()
+    logs.looked()
+    logs.ctx.store.execute("UPDATE checkpoints SET value = ?", (value,))
+    assert not logs.ask(incident_id, since=logs.clock.at + 1).is_known
+
+
+def test_nobody_has_looked_at_the_future_after_the_clock_was_set_back(logs):
+    incident_id = logs.incident()
+    at = logs.clock.at
+    value = {"until": at + 3600, "looked_at": at}
+    checkpoints.write(logs.ctx.store, "elk:" + ORIGIN, value)
+    assert not logs.ask(incident_id, since=at + 1).is_known
+
+
 def test_an_incident_without_a_group_is_unknown(logs):
     scene.incident(logs.ctx.store, source="elk")
     look = logs.ask("inc-1", logs.clock.at)

@@ -25,7 +25,8 @@ _LEADS = (
     (
         r"(?:(?:exit[\s_]?)?(?:status|code|errno)"
         r"|\b(?:exit(?:ed)?|signal|sig|rc|retval|ret|sqlstate|hresult))"
-        r"(?:[\s_]?(?:code|status|value|number))?(?:\s(?:is|was|of|with|from\s\w{1,20}))?[\s:=(\[\"'#]{1,4}"
+        r"(?:[\s_]?(?:code|status|value|number))?(?:\s(?:is|was|of|with|from\s\w{1,20}))?"
+        r"[\s:=(\[\"'#]{1,4}"
     ),
     r"\berr(?:or|no)?[\s:=(\[#]{1,3}",
     r"\breturn(?:ed|s|ing)?[\s:=(]{1,2}",

@@ -12,7 +12,7 @@ import re
 from typing import Dict, List, Optional, Tuple
 
 from selfheal.errors import codes, phrases, tokens
-from selfheal.errors.quick import quick
+from selfheal.errors.quick import ID, PLACEHOLDERS, VALUE, quick
 from selfheal.errors.stacks import Trace, Traces, begins
 
 VERSION = "v1"
@@ -20,9 +20,7 @@ HEAD = 2000  # characters of a message that count
 SHORT_LEAD = 4  # words; a first line with fewer ("Error:") is read together with the next
 _CACHED_WORDS = 30_000
 _CACHED_LINES = 8_000
-_SHORT_VALUE = 5
-# A word that begins with one of these is a value and nothing else: no key, no cue.
-_PLAIN = ("<num>", "<ip>", "<uuid>", "<hex>")
+_SHORT_VALUE = 3
 _LONGEST_WORD = 120
 _LONGEST_LINE = 1_000
 
@@ -34,21 +32,41 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff%s]" % codes.
 class _Words(Dict[str, str]):
     """What each word becomes, remembered for the words seen lately."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._forms: Dict[str, str] = {}
+
     def __missing__(self, word: str) -> str:
-        shortcut = quick(word)
-        if shortcut is not None and shortcut.startswith(_PLAIN) and len(word) > _SHORT_VALUE:
-            return shortcut
-        form = shortcut or tokens.mask(word)
+        found = VALUE(word)
+        if found is not None and len(word) > _SHORT_VALUE:
+            # It will hardly come again; it must not drive out what will.
+            return self._of_value(word, found)
+        form = tokens.mask(word) if found is None else quick(word) or ""
         if codes.is_cue(word):
             form = codes.MARK + form
         if "#01" in word or "\\n" in word:
             form = _FOLD + form
-        # What the shortcut knows will hardly come again; it must not drive out what will.
-        if len(word) <= (_LONGEST_WORD if shortcut is None else _SHORT_VALUE):
+        if len(word) <= _LONGEST_WORD:
             if len(self) >= _CACHED_WORDS:
                 self.clear()
             self[word] = form
         return form
+
+    def _of_value(self, word: str, found: re.Match[str]) -> str:
+        kind = found.lastindex or 0
+        start, end = found.span(kind)
+        if not start and kind != ID:
+            return PLACEHOLDERS[kind] + word[end:]  # a value and nothing else: no key, no cue
+        known = form = word[:start] + PLACEHOLDERS[kind] + word[end:]
+        if kind == ID:  # whose letters may be a cue
+            known += word[start:end].rstrip("0123456789")
+        marked = self._forms.get(known)
+        if marked is None or word[0] == "(":  # there the digits tell
+            marked = codes.MARK + form if codes.is_cue(word) else form
+            if len(self._forms) >= _CACHED_WORDS:
+                self._forms.clear()
+            self._forms[known] = marked
+        return marked
 
 
 class Fingerprinter:
@@ -63,8 +81,8 @@ class Fingerprinter:
         """The fingerprint (`v1:` and 20 hexadecimal digits) and the template of an error.
 
         Equal fingerprints may come with templates that differ in the kind of a placeholder
-        (`<ip>`, `<host>`) or in punctuation; words are the same but for the plural of what is
-        counted.
+        (`<ip>`, `<host>`), in punctuation or in attributes at the end (`, client: <ip>`); words
+        are the same but for the plural of what is counted.
         """
         text = message
         if not (text.isprintable() and len(text) <= HEAD):

@@ -62,8 +62,8 @@ _UNITS = (
 _KINDS = "table|column|view|relation|function|procedure|trigger|sequence|constraint|extension|key"
 # Things of which a single word behind them can only be the name.
 _OBJECTS = (
-    "deployment|daemonset|statefulset|replicaset|(?:daemon|replica|stateful) set|namespace|pod|node"
-    "|volume|bucket|topic|tenant"
+    "deployment|daemonset|statefulset|replicaset|(?:daemon|replica|stateful) set|namespace|bucket"
+    "|topic|tenant"
 )
 # First words of statements.
 _SQL = (
@@ -71,7 +71,6 @@ _SQL = (
     "|merge|replace|call|explain|set|show"
 )
 PLACE = r"<[a-z*]+>"  # a placeholder
-_ATTRIBUTE = r"[\"']?%s[\"']?" % PLACE
 _ITEM = r"[\w.<>*$:/\-]{1,80}"
 _COMPOUND = r"(?:[a-z]\w{0,40}(?:[\-.]\w{1,40}){1,8}|<[a-z]+>)"
 _ITEMS = _ITEM + r"(?:,\s?" + _ITEM + r"){1,200}"
@@ -81,9 +80,9 @@ _AFTER_NAME = (
     r"|(?:from|by|at|on|via|in|to|with|port|is|was|has|not|does|did|failed|cannot|timed|took"
     r"|exceeded|returned|died|exited|became|already)\b|[,;:.]\s))"
 )
-_PROSE = 3  # plain words in quotes that make them a sentence and no value
+PROSE = 3  # plain words in quotes that make them a sentence and no value
 _KEY_BEFORE = re.compile(r"""(\w[\w.\-]{0,60})["']?\s?[=:]\s?\Z""")
-_PLAIN_WORDS = re.compile(r"(?<![\w.\-<])[a-z]{2,20}(?![\w.\-=>])")
+PLAIN_WORDS = re.compile(r"(?<![\w.\-<])[a-z]{2,20}(?![\w.\-=>])")
 _KEYS_NEXT = re.compile(r"\s?(?:$|\s[A-Za-z_][\w.\-]{0,80}=)")
 _REQUEST = re.compile(r"(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS|TRACE|CONNECT|PROPFIND)\s<")
 _ONLY_PLACE = re.compile(r"[\"']?%s[\"']?\Z" % PLACE)
@@ -112,12 +111,12 @@ def _quoted(found: re.Match[str]) -> str:
     elif not found.start() and _KEYS_NEXT.match(found.string, found.end()):
         is_text = True  # what a structured logger was told to say
     else:  # a request that is the subject, or a sentence
-        is_text = bool(_REQUEST.match(content)) or len(_PLAIN_WORDS.findall(content)) >= _PROSE
+        is_text = bool(_REQUEST.match(content)) or len(PLAIN_WORDS.findall(content)) >= PROSE
     return found.group() if is_text else found.group()[0] + "<str>" + found.group()[-1]
 
 
 def _escaped(found: re.Match[str]) -> str:
-    is_text = len(_PLAIN_WORDS.findall(found.group(1))) >= _PROSE
+    is_text = len(PLAIN_WORDS.findall(found.group(1))) >= PROSE
     return found.group() if is_text else '\\"<str>\\"'
 
 
@@ -130,12 +129,6 @@ def _pair(found: re.Match[str]) -> str:
 
 def _listed(found: re.Match[str]) -> str:
     return found.group()[0] + "<list>" + found.group()[-1]
-
-
-def _attributes(found: re.Match[str]) -> str:
-    """Only behind a sentence: what is left must still tell events apart."""
-    said = _PLAIN_WORDS.findall(found.string[: found.start()])
-    return ", <attributes>" if len(said) >= _PROSE else found.group()
 
 
 def _angled(found: re.Match[str]) -> str:
@@ -179,10 +172,10 @@ _PAIRS = (
         for _ in range(5)
     ),
     *(  # deeper ones, and those that the end of what counts cuts off
-        _rule("object that goes deep", "{",
+        _rule("object that goes deep", sign,
               r"(?:(?<![\w@$>])[A-Za-z_][\w.$]{0,80}|%s|(?<=\s))\{[A-Z]\w{0,60}:.{0,2000}%s"
               % (PLACE, end), "<obj>")
-        for end in (r"\}", r"\Z")
+        for sign, end in (("}", r"\}"), ("{", r"\Z"))
     ),
     _rule("value of a key", "=",
           r"""(?<![\w.\-])([A-Za-z_][\w.\-]{0,80})"""
@@ -201,10 +194,12 @@ _PAIRS = (
     _rule("thing: its name", ": ",
           r"((?<=[a-z\-,]\s)(?:%s)):\s(?!(?i:%s)\b)[\w.\-]{1,120}(?=[,;)]|$)" % (
               THINGS, NOT_NAMES), r"\1: <name>"),
-    _rule("thing and its name in a list", " ",
-          r"(?<=[,\-]\s)(%s|name)\s(?:(?!(?i:%s)\b)[\w.\-:]{0,80}[\w\-](?=,\s|$)|(?=,\s))"
-          % (THINGS, NOT_NAMES),
-          r"\1 <name>"),
+    *(
+        _rule("thing and its name in a list", sign,
+              r"(?<=%s)(%s|name)\s(?:(?!(?i:%s)\b)[\w.\-:]{0,80}[\w\-](?=,\s|$)|(?=,\s))"
+              % (sign, THINGS, NOT_NAMES), r"\1 <name>")
+        for sign in (", ", "- ")
+    ),
 )
 _LISTS = (
     _rule("list in brackets", "[", r"\[%s\]" % _ITEMS, _listed),
@@ -218,7 +213,8 @@ _LISTS = (
           "<list>"),
     _rule("name in brackets", "[", r"(?<=[a-z]\s)\[[\w.\-:/$]{1,80}\](?=[,:]?\s[a-z])", "[<str>]"),
     _rule("compound names in brackets", "[",
-          rf"(?<=[a-z:>]\s)\[{_COMPOUND}(?:\s{_COMPOUND}){{0,100}}\](?=[,:]?\s[a-z]|$)", "[<list>]"),
+          rf"(?<=[a-z:>]\s)\[{_COMPOUND}(?:\s{_COMPOUND}){{0,100}}\](?=[,:]?\s[a-z]|$)",
+          "[<list>]"),
     _rule("map as Go shows it", "map[", r"\bmap\[[^\[\]]{0,1500}\](?![\w*{])", "<map>"),
     _rule("address in brackets", "[<ip>]:", r"\[<ip>\]:<num>", "<ip>"),
     _rule("process of an application", "<app>:", r"<app>:\w{1,60}\b", "<app>"),
@@ -229,7 +225,7 @@ _QUANTITIES = (
           r"(?:(?<=> )|(?<=>, ))(?:%s|%s)\b|\b(?:%s)\s(?=<num>)" % (_MONTHS, _DAYS, _MONTHS),
           "<date> "),
     _rule("time zone", ">", r"(<(?:time|date|num)>)\s?\(?(?:%s)\)?(?!\w)" % _ZONES, r"\1"),
-    _rule("clock after a time", "m=", r"(<(?:time|date)>)\sm=[-+]?<num>", r"\1"),
+    _rule("clock after a time", "m=", r"(<(?:time|date)>(?:\s<num>)?)\sm=[-+]?<num>", r"\1"),
     _rule("number and unit", "<num>",
           r"<num>[\s-]?(?:%s)(?:/(?:s|sec|second))?(?![\w/\-.=(])|<num>\s%%" % _UNITS, "<num>"),
     _rule("comparison", "<num>", r"(?<![\w<])[<>~≤≥]=?\s?(?=<num>(?!>))", ""),
@@ -257,19 +253,25 @@ _NAMES = (
     _rule("proper name after its kind", "he ",
           r"\b([Tt]he\s(?:%s|service|process|application|driver|package|module|file))"
           r"\s[A-Z][\w.\-]{1,80}(?=\s[a-z])" % THINGS, r"\1 <name>"),
-    _rule("name of what is there or not", " ",
-          r"\b((?i:%s|%s|%s))\s(?!(?i:%s)\b)[\w.\-$]{1,80}(?:\([\w\s,.\[\]]{0,80}\))?"
-          r"(?=\s(?:does\snot\sexist|doesn't\sexist|already\sexists|because)\b)"
+    _rule("name of what is there or not", " exist",
+          r"\b((?i:%s|%s|%s))\s(?!(?i:%s)\b)[\w.\-$]{1,80}(?:\([^()]{0,80}\))?"
+          r"(?=\s(?:does\snot\sexist|doesn't\sexist|already\sexists)\b)"
           % (PERSONS, THINGS, _KINDS, NOT_NAMES), r"\1 <name>"),
-    _rule("peer of a message", " ",
-          r"\b((?:[Rr]eceiv|[Ss]en[dt])\w{0,4}\s[A-Z]{3,20}\s(?:from|to))\s[a-z][\w.\-]{0,80}"
-          r"(?=$|\s\(|[,;:])", r"\1 <name>"),
+    *(
+        _rule("peer of a message", " %s " % word,
+              r"\b((?:[Rr]eceiv|[Ss]en[dt])\w{0,4}\s[A-Z]{3,20}\s%s)\s[a-z][\w.\-]{0,80}"
+              r"(?=$|\s\(|[,;:])" % word, r"\1 <name>")
+        for word in ("from", "to")
+    ),
     _rule("name under which somebody came", "> as ",
           r"(<(?:ip|host|name)>\sas)\s(?!(?i:%s)\b)[\w.\-]{1,80}(?=$|\s\(|[,;.])" % NOT_NAMES,
           r"\1 <name>"),
-    _rule("what is made, changed or removed", " ",
-          r"^((?i:add|updat|delet|creat|remov|register)(?:ing|e?d)\s(?:%s))\s(?!(?i:%s)\b)[\w.\-]{1,80}$"
-          % (_OBJECTS, NOT_NAMES), r"\1 <name>"),
+    *(
+        _rule("what is made, changed or removed", ending + " ",
+              r"^((?i:add|updat|delet|creat|remov|register)e?%s\s(?:%s))\s(?!(?i:%s)\b)"
+              r"[\w.\-]{1,80}$" % (ending, _OBJECTS, NOT_NAMES), r"\1 <name>")
+        for ending in ("ing", "d")
+    ),
     _rule("name after its class", "-",
           r"\b([A-Z][a-z]+[A-Z]\w{1,60})\s[a-z]\w{1,40}(?:-\w{1,40}){1,8}"
           r"(?=$|[,;:)]|\s(?:in|from|on|of|for|with|to)\b)", r"\1 <name>"),
@@ -296,10 +298,4 @@ _RUNS = (
     _rule("run of values", ">",
           rf"({PLACE})(?:(?:[\s,;:/|&+\-.#*x@!=]|and\b){{1,6}}{PLACE}){{1,200}}", r"\1"),
 )
-# What comes along with an event, and may be left out of it, is not the event.
-_ATTRIBUTES = (
-    _rule("attributes at the end", ": ",
-          rf"(?<=[\w)>]),\s[a-z][\w.\-]{{0,40}}:\s(?:{_ATTRIBUTE})?"
-          rf"(?:,\s[a-z][\w.\-]{{0,40}}:\s?(?:{_ATTRIBUTE})?){{1,20}}\Z", _attributes),
-)
-RULES: Tuple[Rule, ...] = _SUBJECTS + _PAIRS + _LISTS + _QUANTITIES + _NAMES + _RUNS + _ATTRIBUTES
+RULES: Tuple[Rule, ...] = _SUBJECTS + _PAIRS + _LISTS + _QUANTITIES + _NAMES + _RUNS

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Optional
 
-_VALUE = re.compile(
+VALUE = re.compile(
     r"[(\[\"']{0,2}(?:(?=[a-fA-F]{0,7}[=g-zG-Z])[A-Za-z]{1,30}=)?[(\[\"']?(?:"
     r"([0-9]{1,3}(?:\.[0-9]{1,3}){3}(?::[0-9]{1,5})?)|"
     r"([0-9]+(?:\.[0-9]+)?(?:ms|s|h|[kKMG]?B|%)?)|"
@@ -20,13 +20,17 @@ _VALUE = re.compile(
     r"([A-Za-z]{2,20}[-_][0-9]{7,})"
     r")[:.]?[)\]\"',;]{0,3}\Z"
 ).match
-_PLACEHOLDERS = ("", "<ip>", "<num>", "<uuid>", "<hex>", "<id>")
+# By the group that matched.
+# By the group that matched.
+PLACEHOLDERS = ("", "<ip>", "<num>", "<uuid>", "<hex>", "<id>")
+ID = 5
+ID = 5
 
 
 def quick(word: str) -> Optional[str]:
     """`word` with its value replaced by the placeholder, None when a closer look is needed."""
-    found = _VALUE(word)
+    found = VALUE(word)
     if found is None:
         return None
     kind = found.lastindex or 0
-    return word[: found.start(kind)] + _PLACEHOLDERS[kind] + word[found.end(kind):]
+    return word[: found.start(kind)] + PLACEHOLDERS[kind] + word[found.end(kind):]

@@ -6,9 +6,12 @@ A phrase is matched by whole words, so `Rule` keeps it as words only; see rules.
 
 from __future__ import annotations
 
+import importlib
 import re
+import stat
+import sys
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from selfheal.errors.record import UNREADABLE
 from selfheal.errors.severity import LEVELS
@@ -31,8 +34,12 @@ _FIELDS = frozenset(
     "name type severity text classes regex programs levels kubernetes unless".split()
 )
 _MAX_BYTES = 1_000_000
+_MAX_DEPTH = 20  # far deeper than a rule is; libyaml's recursion would end the process
 _MAX_PHRASE = 300
 _LEAST_STEM = 3  # letters that must be left of a word with a wildcard
+_MAX_TIMES = 10  # a repetition that may go on longer counts as one without end
+_REPEATS = ("MAX_REPEAT", "MIN_REPEAT")
+_PARSER = importlib.import_module("re._parser" if sys.version_info >= (3, 11) else "sre_parse")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,60}\Z")
 _NO_WORD = re.compile(r"[^a-z0-9]+")
 _NO_PHRASE_WORD = re.compile(r"[^a-z0-9*]+")
@@ -63,24 +70,46 @@ def read(path: str) -> List[Rule]:
     """The rules in the YAML file `path`, in order. Raises ConfigError."""
     import yaml
 
+    where = "the classification rules %s" % path
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
+        if not stat.S_ISREG(Path(path).stat().st_mode):  # a pipe would never end
+            raise ConfigError("%s: no regular file" % where)
         with Path(path).open("rb") as source:
             content = source.read(_MAX_BYTES + 1)
         if len(content) > _MAX_BYTES:
-            raise ConfigError(
-                "the classification rules %s: more than %d bytes" % (path, _MAX_BYTES)
-            )
-        found = yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+            raise ConfigError("%s: more than %d bytes" % (where, _MAX_BYTES))
+        _check_events(yaml.parse(content, Loader=loader), where)
+        found = yaml.load(content, Loader=loader)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError(
             "cannot read the classification rules %s: %s"
             % (path, getattr(error, "strerror", None) or error)
         ) from error
-    where = "the classification rules %s" % path
     rules = found.get("rules") if isinstance(found, dict) and len(found) == 1 else None
     if not isinstance(rules, list):
         raise ConfigError("%s: must be a map with the one key `rules`, a list" % where)
     return parse(rules, where)
+
+
+def _check_events(events: Iterable[Any], where: str) -> None:
+    """Refuse what a few lines can make grow without end. Raises ConfigError."""
+    depth = 0
+    for event in events:
+        kind = type(event).__name__
+        if kind == "AliasEvent":
+            raise ConfigError(
+                "%s: line %d: write out what the alias *%s stands for"
+                % (where, event.start_mark.line + 1, event.anchor)
+            )
+        if kind in ("MappingStartEvent", "SequenceStartEvent"):
+            depth += 1
+        elif kind in ("MappingEndEvent", "SequenceEndEvent"):
+            depth -= 1
+        if depth > _MAX_DEPTH:
+            raise ConfigError(
+                "%s: line %d: nested too deeply" % (where, event.start_mark.line + 1)
+            )
 
 
 def parse(raws: Sequence[Any], where: str) -> List[Rule]:
@@ -188,9 +217,45 @@ def _phrase(text: str, key: str, where: str) -> Tuple[str, ...]:
 
 def _regex(text: str, where: str) -> re.Pattern[str]:
     try:
-        return re.compile(text, re.IGNORECASE)
+        found = re.compile(text, re.IGNORECASE)
+        may_hang = _may_hang(_PARSER.parse(text))
     except (re.error, RecursionError, OverflowError) as error:
         raise ConfigError("%s: regex %r: %s" % (where, text[:80], error)) from error
+    if may_hang:
+        raise ConfigError(
+            "%s: regex %r repeats a repetition, as (a+)+ does: one line of a log could keep it "
+            "busy for ever; end the inner part with something that is always there"
+            % (where, text[:80])
+        )
+    return found
+
+
+def _may_hang(parts: Iterable[Any]) -> bool:
+    """Whether a repetition of nothing but repetitions is among `parts` (a parsed expression): a
+    text can be shared out among them in ever so many ways, and a search tries them all.
+    """
+    for operator, argument in parts:
+        bodies = _bodies(str(operator), argument)
+        is_loop = str(operator) in _REPEATS and argument[1] > _MAX_TIMES
+        if any((is_loop and _is_loops(body)) or _may_hang(body) for body in bodies):
+            return True
+    return False
+
+
+def _is_loops(parts: Iterable[Any]) -> bool:
+    found = list(parts)
+    if len(found) == 1 and str(found[0][0]) not in _REPEATS:
+        return any(_is_loops(body) for body in _bodies(str(found[0][0]), found[0][1]))
+    repeats = [argument for operator, argument in found if str(operator) in _REPEATS]
+    return len(repeats) == len(found) and any(most > _MAX_TIMES for _, most, _ in repeats)
+
+
+def _bodies(operator: str, argument: Any) -> List[Any]:
+    if operator in (*_REPEATS, "SUBPATTERN"):
+        return [argument[-1]]
+    if operator == "BRANCH":
+        return list(argument[1])
+    return [argument[1]] if operator in ("ASSERT", "ASSERT_NOT") else []
 
 
 def _program(text: str, where: str) -> str:

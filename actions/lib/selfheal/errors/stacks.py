@@ -7,6 +7,7 @@ Keeps what is the same for every occurrence (classes, modules, functions) and dr
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 LIMIT = 30_000  # characters of either end of a trace that are read
@@ -204,6 +205,7 @@ def _section(line: str) -> _Section:
     return _Section(found.group(1), (found.group(2) or "").strip(), [])
 
 
+@lru_cache(maxsize=4096)  # the same frames come again and again, in a trace and between traces
 def _frame(line: str) -> Optional[Tuple[str, bool, str]]:
     """(name, is own, language) of a line that is a frame; the name is "" for generated ones."""
     found = _PHP.match(line)

@@ -32,7 +32,7 @@ _DIGIT = re.compile("[0-9]")
 _CALLED = re.compile(r"[A-Za-z_][\w.:]{0,60}\Z")  # before "()": a function, digits and all
 _POINTER = re.compile(r"[a-z]\w{0,60}\.[A-Z]\w{0,100}\Z")  # after "*": a type, as Go shows it
 _RESOURCE = re.compile(r"[a-z][\w.\-]{1,100}/[a-z]\w{1,60}(?::{1,2}[a-z][\w.\-]{1,100}){1,5}\Z")
-_PAIR = re.compile(r"[a-z]{2,60}/[a-z]{2,60}\Z")
+_PAIR = re.compile(r"[a-z]{2,60}/[a-z+]{2,60}\Z")
 _SHORT = 8  # letters; fewer are never a hexadecimal number
 
 

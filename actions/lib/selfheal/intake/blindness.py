@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Collection, List, Mapping, Optional
 
 from selfheal.incidents.alerts import FIRING
 from selfheal.incidents.attach import attach
@@ -27,6 +27,7 @@ ALERT_NAME = "BlindSpot"
 SOURCE = "selfheal"
 # What stays to be read of a component that has stopped to work.
 _KEPT = ("checkpoint",)
+_CLOCK_STEP_S = 60.0  # clocks of two sensors differ by less
 # For a rule, when not even the database can be told.
 TRIGGER = "selfheal.blind_spot"
 
@@ -53,7 +54,10 @@ def report(ctx: Context, component: str, trouble: Trouble) -> str:
     """
     store = ctx.store
     row = states.of(store, component) or {}
-    since = _blind_since(row, checkpoints.read(store, component), trouble.since)
+    looked_at = checkpoints.number(checkpoints.read(store, component), "looked_at")
+    if looked_at is not None and looked_at > ctx.clock.now() + _CLOCK_STEP_S:
+        looked_at = None  # by a clock that was set back since
+    since = _blind_since(row, looked_at, trouble.since)
     is_blind = is_long(ctx, since)
     status = states.BLIND if is_blind else states.FAILING
     detail = row.get("detail")
@@ -101,6 +105,23 @@ def end_incident(ctx: Context, component: str, blind_since: Optional[float] = No
     return True
 
 
+def end_removed(ctx: Context, components: Collection[str]) -> List[str]:
+    """End what is firing about sources that are no longer configured, since nobody will see them
+    again; their names. `components` are the configured ones. Raises StoreError.
+    """
+    rows = ctx.store.query(
+        "SELECT DISTINCT fingerprint FROM alerts WHERE status = ? AND source = ? AND "
+        "fingerprint LIKE ?",
+        (FIRING, SOURCE, fingerprint_of("%")),
+    )
+    prefix = len(fingerprint_of(""))
+    firing = sorted(str(row["fingerprint"])[prefix:] for row in rows)
+    removed = [component for component in firing if component not in components]
+    for component in removed:
+        end_incident(ctx, component)
+    return removed
+
+
 def tell_past_the_store(ctx: Context, component: str, since: float, error: str) -> None:
     """Have a rule tell people that `component` is blind, when the store cannot hold an incident.
     Raises ExternalError.
@@ -117,10 +138,12 @@ def tell_past_the_store(ctx: Context, component: str, since: float, error: str) 
     )
 
 
-def _blind_since(row: Mapping[str, Any], checkpoint: Any, first_failure: float) -> float:
+def _blind_since(
+    row: Mapping[str, Any], looked_at: Optional[float], first_failure: float
+) -> float:
     """The last look of whichever sensor; else since when the first of them could not."""
-    if isinstance(checkpoint, dict) and isinstance(checkpoint.get("looked_at"), (int, float)):
-        return float(checkpoint["looked_at"])
+    if looked_at is not None:
+        return looked_at
     detail = row.get("detail")
     known = detail.get("unseen_since") if isinstance(detail, dict) else None
     is_known = row.get("status") in (states.FAILING, states.BLIND)

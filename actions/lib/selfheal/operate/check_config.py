@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Tuple
 from urllib.parse import urlsplit
 
 from selfheal.apis.target import request_options
+from selfheal.errors.classify import Rules
 from selfheal.exceptions import ConfigError, SelfhealError
 from selfheal.operate import check_elasticsearch, check_log_files, configuration
 from selfheal.remedy import catalogue
 from selfheal.store.files import PLATFORM_USER
 from selfheal.store.opening import schema_version
-from selfheal.text import one_line
+from selfheal.text import counted, one_line
 
 if TYPE_CHECKING:
     from selfheal.context import Context
@@ -43,7 +44,7 @@ def check_config(ctx: Context) -> Dict[str, Any]:
                 _line(
                     "configuration",
                     ERROR,
-                    "%d problems, listed below" % len(problems),
+                    "%s, listed below" % counted(len(problems), "problem"),
                     "mend the configuration, then st2ctl reload --register-configs",
                 )
             ]
@@ -62,6 +63,7 @@ def check_config(ctx: Context) -> Dict[str, Any]:
         ),
         *(_line(*one) for one in check_elasticsearch.lines(ctx, LONGEST_WAIT_S)),
         *(_line(*one) for one in check_log_files.lines(ctx)),
+        *_classification(ctx),
         _webhook(ctx),
         *_runbooks(ctx),
     ]
@@ -273,6 +275,18 @@ def _webhook(ctx: Context) -> Line:
     return _line(
         what, ON, "%s port %d takes connections (no message was sent)" % (parts.hostname, port)
     )
+
+
+def _classification(ctx: Context) -> List[Line]:
+    what = "monitoring.classification_paths"
+    paths = ctx.config.get(what)
+    if not paths or not isinstance(paths, (list, tuple)):
+        return []  # none, or a problem of the configuration
+    try:
+        Rules.load([str(path) for path in paths])
+    except ConfigError as error:
+        return [_line(what, ERROR, str(error), "mend it; until then no errors are looked for")]
+    return [_line(what, ON, "the rules in %s are asked first" % ", ".join(map(str, paths)))]
 
 
 def _runbooks(ctx: Context) -> List[Line]:

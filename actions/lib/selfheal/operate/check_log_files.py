@@ -6,6 +6,8 @@ another user.
 
 from __future__ import annotations
 
+import os
+from glob import glob
 from typing import TYPE_CHECKING, List, Tuple
 
 from selfheal.intake.files import sources as log_sources
@@ -26,12 +28,16 @@ def lines(ctx: Context) -> List[Row]:
         return [(WHAT, "error", "log_files.paths must be a list, not %r" % (paths,), "write [...]")]
     if not paths:
         return [(WHAT, "off", "log_files.paths is empty: no log files are followed", "")]
-    found, refused = log_sources.expand([str(path) for path in paths], [])
+    patterns = [str(path) for path in paths]
+    found, refused = log_sources.expand(patterns, [])
     detail = "%s on this machine" % counted(len(found), "file")
+    do = "correct log_files.paths, if the file should be there by now"
     rows: List[Row] = [(WHAT, "on", detail, "")]
     if not found:
-        do = "correct the paths, if these files should be there by now"
         rows = [(WHAT, "warning", "the patterns mean no file on this machine", do)]
+    absent = [one for one in patterns if os.path.isabs(one) and not glob(one, recursive=True)]
+    for pattern in absent[:_SHOWN] if found else ():
+        rows.append((WHAT, "warning", "%s: no such file on this machine" % pattern, do))
     for path, reason in sorted(refused.items())[:_SHOWN]:
         rows.append((WHAT, "warning", "%s %s" % (path, reason), "correct log_files.paths"))
     return rows

@@ -141,7 +141,7 @@ def _check_text(path: str, value: str, found: List[str]) -> None:
 def _check_range(path: str, value: float, found: List[str]) -> None:
     bounds = RANGES.get(path) or _ANYWHERE.get(path.rpartition(".")[2])
     if bounds and not bounds[0] <= value <= bounds[1]:
-        found.append("%s must be from %g to %g, not %s" % (path, *bounds, value))
+        found.append("%s must be from %s to %s, not %s" % (path, *bounds, value))
 
 
 def url_problem(url: str) -> str:
@@ -183,6 +183,10 @@ def _senseless(values: Mapping[str, Any]) -> List[str]:
     for section in ("alertmanager", "elasticsearch", "prometheus"):
         for path, settings in _targets(section, values.get(section)):
             found += _credentials(path, settings)
+    for path, settings in _targets("elasticsearch", values.get("elasticsearch")):
+        names = [str(name) for name in settings]  # a mistyped url is said already
+        if path != "elasticsearch" and not _nearest("url", names):
+            found.append("%s.url is not set: nothing is searched there" % path)
     return found
 
 

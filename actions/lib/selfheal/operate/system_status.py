@@ -46,7 +46,7 @@ def system_status(ctx: Context) -> Dict[str, Any]:
         if name in expected or name.partition(":")[0] not in _CONFIGURED
     ]
     components += [
-        _shown(name, NEVER, None, None, now, "has not said anything yet", None)
+        _shown(name, NEVER, None, None, now, "has not said anything yet; %s" % _ask(name), None)
         for name in expected
         if name not in rows
     ]
@@ -66,7 +66,7 @@ def _component(ctx: Context, name: str, row: Row, now: float) -> Dict[str, Any]:
     polls_s = _SILENT_AFTER_POLLS * ctx.config.number("monitoring.check_interval")
     status, summary = str(row["status"]), _summary(row["detail"])
     if name not in _OCCASIONAL and age_s > max(polls_s, _LEAST_SILENCE_S):
-        summary = "has said nothing since, it was %s" % status
+        summary = "has said nothing since, it was %s; %s" % (status, _ask(name))
         status = SILENT
     detail = row["detail"]
     if name.startswith("elk:") and isinstance(detail, dict):
@@ -74,6 +74,17 @@ def _component(ctx: Context, name: str, row: Row, now: float) -> Dict[str, Any]:
         if until is not None:
             detail = dict(detail, checkpoint=iso(until), lag_s=max(0, int(now - until)))
     return _shown(name, status, row["since"], row["updated_at"], now, summary, detail)
+
+
+def _ask(name: str) -> str:
+    """Where a person looks first when `name` says nothing."""
+    part = name.partition(":")[0]
+    if part == _HOUSEKEEPING:
+        return "is the rule selfheal.housekeeping enabled, and does StackStorm's timer run?"
+    if part in _CONFIGURED:
+        sensor = "AlertmanagerSensor" if part == "alertmanager_sensor" else "ElkErrorSensor"
+        return "is the sensor selfheal.%s enabled, and was it restarted since it was set?" % sensor
+    return "see the log of its container"
 
 
 def _shown(

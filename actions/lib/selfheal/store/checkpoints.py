@@ -6,6 +6,8 @@ from typing import Any, Optional
 
 from selfheal.store.engine import Row, Store, dump, load
 
+_MOST_S = 1e12  # no time is beyond it: a hand, or a disk, wrote such a value
+
 
 def read(store: Store, name: str) -> Any:
     """The value kept under `name`, or None. Raises StoreError."""
@@ -31,3 +33,20 @@ def write(store: Store, name: str, value: Any) -> None:
         "DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
         (name, dump(value), store.now()),
     )
+
+
+def number(value: Any, key: str) -> Optional[float]:
+    """The time or count at `key` of a checkpoint's `value`; None where there is none, or nonsense.
+    """
+    found = value.get(key) if isinstance(value, dict) else None
+    if not isinstance(found, (int, float)) or isinstance(found, bool):
+        return None
+    return float(found) if abs(found) < _MOST_S else None
+
+
+def looked_until(value: Any) -> Optional[float]:
+    """Until when (epoch s) somebody has looked. Nobody has at what was still to come: `until` from
+    beyond the last look is that of a clock that was set back since.
+    """
+    until, looked_at = number(value, "until"), number(value, "looked_at")
+    return until if until is None or looked_at is None else min(until, looked_at)

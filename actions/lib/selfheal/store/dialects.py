@@ -175,11 +175,11 @@ class Postgresql:
             text = "".join("\t".join(map(_copied, row)) + "\n" for row in rows)
             cursor.copy_expert("COPY %s FROM STDIN" % into, io.StringIO(text))
             return
-        lists = [list(column) for column in zip(*rows)]
+        lists = list(zip(*rows))
         cursor.execute(
             "INSERT INTO %s SELECT * FROM unnest(%s) %s"
             % (into, ", ".join("%%s::%s[]" % _type_of(one) for one in lists), on_conflict),
-            lists,
+            [_array(one) for one in lists],
         )
 
     @staticmethod
@@ -216,6 +216,23 @@ def _type_of(values: Sequence[Any]) -> str:
     if float in known:
         return "double precision"
     return "bigint" if int in known else "text"
+
+
+def _array(values: Sequence[Any]) -> str:
+    """A column's values as one literal of an array: the driver would write each as an expression of
+    its own, and the server would plan it.
+    """
+    return "{%s}" % ",".join([_item(value) for value in values])
+
+
+def _item(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if not isinstance(value, str):
+        return repr(value)
+    if "\\" in value or '"' in value:
+        value = value.replace("\\", "\\\\").replace('"', '\\"')
+    return '"%s"' % value
 
 
 def _copied(value: object) -> str:

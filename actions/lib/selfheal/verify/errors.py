@@ -8,9 +8,9 @@ errors have to stay away for longer than frequent ones before they count as over
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
-from selfheal.store import Row, Store, load
+from selfheal.store import Row, Store, checkpoints
 from selfheal.store.engine import placeholders
 from selfheal.text import counted, iso
 
@@ -188,11 +188,9 @@ def _looked_until(store: Store, groups: Sequence[Row]) -> float:
 
 
 def _checkpoint(store: Store, origin: str) -> float:
-    rows = store.query(
-        "SELECT value FROM checkpoints WHERE name IN (?, ?)", (origin, "%s:%s" % (SOURCE, origin))
-    )
-    values: List[Any] = [load(row["value"]) for row in rows]
-    return max((float(value.get("until") or 0) for value in values), default=0.0)
+    names = (origin, "%s:%s" % (SOURCE, origin))
+    known = [checkpoints.looked_until(checkpoints.read(store, name)) for name in names]
+    return max((until for until in known if until is not None), default=0.0)
 
 
 def _clock(at: float) -> str:

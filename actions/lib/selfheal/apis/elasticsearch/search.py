@@ -221,7 +221,9 @@ def _quoted(index: Any) -> str:
     else there.
     """
     names = [one.strip() for one in str(index).split(",") if one.strip()]
-    if not names or any(set(one) & set('/\\?#"<>| ') or one.startswith("_") for one in names):
+    if not names or any(
+        set(one) & set('/\\?#"<>| ') or one.startswith("_") or one in (".", "..") for one in names
+    ):
         raise ConfigError(
             "elasticsearch.index %r is no index pattern; write logstash-*, several separated by "
             "commas" % one_line(str(index), 120)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import random
+import re
 import time
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 from urllib.parse import urlsplit
@@ -225,6 +226,12 @@ def _addresses(value: Any) -> List[str]:
             raise ConfigError(
                 "elasticsearch.url %s holds credentials: write them into elasticsearch.username "
                 "and password, or api_key" % shown
+            )
+        if parts.query or parts.fragment:
+            raise ConfigError(
+                "elasticsearch.url %s goes on after its path with ? or #, which is never sent: "
+                "write credentials into elasticsearch.username and password, or api_key"
+                % re.split("[?#]", shown)[0]
             )
         host = "[%s]" % parts.hostname if ":" in parts.hostname else parts.hostname
         found.append("%s://%s:%d%s" % (parts.scheme, host, port, parts.path.rstrip("/")))

@@ -109,15 +109,15 @@ def elsewhere_of(ways: Mapping[str, Ways], prefix: str) -> Optional[PlacePlan]:
 
 
 def _of(source: Dict[str, Any], plan: PlacePlan) -> Place:
-    pod = first(source, plan.pod)
-    namespace = first(source, plan.namespace)
-    container = first(source, plan.container)
+    pod = first(source, plan.pod) if plan.pod else ""
+    namespace = first(source, plan.namespace) if plan.namespace else ""
+    container = first(source, plan.container) if plan.container else ""
     if not pod and not namespace and not container:
         return NOWHERE
-    node = first(source, plan.node)
-    workload = first(source, plan.owner)
+    node = first(source, plan.node) if plan.node else ""
+    workload = first(source, plan.owner) if plan.owner else ""
     if not workload:
-        made = first(source, plan.made)
+        made = first(source, plan.made) if plan.made else ""
         if made:
             workload = _owner(made + "-bcdfg", "")  # as its pod would be called
         elif pod:

@@ -141,7 +141,7 @@ def read(hit: Any, reading: Reading) -> Document:
             message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE],
             said.level,
             program[:MAX_NAME],
-            (first(source, plan.host) or header.host)[:MAX_NAME],
+            (plan.host and first(source, plan.host) or header.host)[:MAX_NAME],
             (plan.cluster and first(source, plan.cluster) or reading.cluster)[:MAX_NAME],
             *place,
             said.error_class[:MAX_NAME],
@@ -186,13 +186,14 @@ def _said(source: Dict[str, Any], plan: _Plan, nesting: int) -> _Said:
 
 def _message(source: Dict[str, Any], plan: _Plan) -> Tuple[str, Optional[Dict[str, Any]]]:
     """The text of the first field that has one; and that field itself where it is a record."""
-    for key, rest, _ in plan.message:
+    for key, rest, _, _ in plan.message:
         value = inside(source[key], rest) if rest else source[key]
         kind = type(value)
         if kind is str:
             text = value if len(value) <= MAX_RAW else value[:MAX_RAW]
         elif kind is list:
-            text = _joined(value)
+            is_one = len(value) == 1 and type(value[0]) is str
+            text = value[0].strip()[:MAX_RAW] if is_one else _joined(value)
         else:
             text = text_of(value)
             if not text and kind is dict and (rest or key) in _MAY_BE_RECORDS and value:
@@ -230,13 +231,15 @@ def _lines(found: List[Any]) -> str:
 
 
 def _level(source: Dict[str, Any], plan: _Plan) -> str:
-    for key, rest, is_deep in plan.level:
+    for key, rest, head, _ in plan.level:
         value = source[key]
         if rest:
-            value = inside(value, rest) if is_deep or type(value) is not dict else value.get(rest)
+            value = inside(value, rest) if head or type(value) is not dict else value.get(rest)
         level = level_of(value)
         if level:
             return level
+    if not plan.otel_level and not plan.priority:
+        return ""
     for value in values(source, plan.otel_level):
         level = level_of_otel(value)
         if level:

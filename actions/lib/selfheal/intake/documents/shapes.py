@@ -11,13 +11,14 @@ from typing import Any, Callable, Dict, Generic, List, Mapping, NamedTuple, Tupl
 
 
 class Way(NamedTuple):
-    """A way to a value: the document's own key, the rest of the dotted path within it ("" for
-    none), and whether that rest may be nested once more.
+    """A way to a value: the document's own key and the rest of the dotted path within it ("" for
+    none); that rest once more as its first part and what follows, "" where it has one part only.
     """
 
     key: str
     rest: str
-    is_deep: bool
+    head: str
+    tail: str
 
 
 Ways = Tuple[Way, ...]
@@ -65,10 +66,12 @@ class Shapes(Generic[Plan]):
 def _splits(path: str) -> List[Way]:
     """`a.b.c` as (a.b.c), (a.b, c) and (a, b.c): dotted keys are written flat, nested, or both."""
     parts = path.split(".")
-    return [
-        Way(".".join(parts[:length]), ".".join(parts[length:]), len(parts) - length > 1)
-        for length in range(len(parts), 0, -1)
-    ]
+    ways: List[Way] = []
+    for length in range(len(parts), 0, -1):
+        rest = ".".join(parts[length:])
+        head, dot, tail = rest.partition(".")
+        ways.append(Way(".".join(parts[:length]), rest, head if dot else "", tail))
+    return ways
 
 
 def inside(value: Any, path: str) -> Any:
@@ -109,28 +112,32 @@ def text_of(value: Any, depth: int = 0) -> str:
 
 def first(source: Dict[str, Any], ways: Ways) -> str:
     """The first text that the ways lead to, "" for none."""
-    for key, rest, is_deep in ways:
+    for key, rest, head, tail in ways:
         value = source[key]
         if rest:
             if type(value) is dict:
                 whole = value
                 value = whole.get(rest)
-                if value is None and is_deep:
-                    value = inside(whole, rest)
-            else:
+                if value is None and head:
+                    value = whole.get(head)
+                    if value is not None:
+                        value = inside(value, tail)
+            elif type(value) is list:
                 value = inside(value, rest)
+            else:
+                continue
         if type(value) is str:
-            text = value.strip()
+            text: str = value.strip()
             if text:
-                return str(text)
+                return text
         elif value is not None:
             text = text_of(value)
             if text:
-                return str(text)
+                return text
     return ""
 
 
 def values(source: Dict[str, Any], ways: Ways) -> List[Any]:
     """All values that the ways lead to, best first; none of them is None."""
-    found = [inside(source[key], rest) if rest else source[key] for key, rest, _ in ways]
+    found = [inside(source[key], rest) if rest else source[key] for key, rest, _, _ in ways]
     return [value for value in found if value is not None]

@@ -36,7 +36,6 @@ AHEAD_S = 600.0
 TIME_SHARE = 0.8
 # Clocks of two sensors differ by a little; by more, one was set.
 CLOCK_STEP_S = 60.0
-_MOST_S = 1e12  # no time is beyond it: a hand, or a disk, wrote such a checkpoint
 
 
 @dataclass
@@ -102,21 +101,7 @@ def looked_until(store: Store, target: str) -> Optional[float]:
     """The time (epoch s) up to which the errors of `target` are known; None before the first
     look.
     """
-    return _known_until(checkpoints.read(store, checkpoint_name(target)))
-
-
-def _known_until(checkpoint: Any) -> Optional[float]:
-    """Where the checkpoint says, but nobody has looked at what was still to come: a checkpoint from
-    beyond the last look is that of a clock that was set back since.
-    """
-    until, looked_at = _number(checkpoint, "until"), _number(checkpoint, "looked_at")
-    return until if until is None or looked_at is None else min(until, looked_at)
-
-
-def _number(value: Any, key: str) -> Optional[float]:
-    found = value.get(key) if isinstance(value, dict) else None
-    is_number = isinstance(found, (int, float)) and not isinstance(found, bool)
-    return float(found) if is_number and abs(found) < _MOST_S else None
+    return checkpoints.looked_until(checkpoints.read(store, checkpoint_name(target)))
 
 
 def poll(ctx: Context, name: str, search: Search, state: PollState) -> Dict[str, Any]:
@@ -177,7 +162,7 @@ def _begin(ctx: Context, name: str, search: Search, state: PollState) -> _Look:
     )
     window_s = ctx.config.number("monitoring.window_minutes") * 60
     checkpoint = checkpoints.read(ctx.store, checkpoint_name(name))
-    known = _number(checkpoint, "until")
+    known = checkpoints.number(checkpoint, "until")
     until = reading.now - window_s if known is None else known
     if until > reading.now + CLOCK_STEP_S:
         ctx.log.warning(
@@ -188,7 +173,8 @@ def _begin(ctx: Context, name: str, search: Search, state: PollState) -> _Look:
         )
     book = ErrorBook(ctx.store, ctx.config.get("monitoring.scope_by"))
     intake = Intake(ctx.store, state.judge, book, state.seen, reading)
-    reached = max(_known_until(checkpoint) or until, state.reached)
+    # Nobody has looked at what is still to come: groups would count as quiet by it.
+    reached = min(max(checkpoints.looked_until(checkpoint) or until, state.reached), reading.now)
     if known is not None:
         intake.late_before = reached - settings["query_delay_s"]
     return _Look(
@@ -201,7 +187,7 @@ def _begin(ctx: Context, name: str, search: Search, state: PollState) -> _Look:
         window_s=window_s,
         book=book,
         intake=intake,
-        since=_number(checkpoint, "since") or until - float(settings["query_delay_s"]),
+        since=checkpoints.number(checkpoint, "since") or until - float(settings["query_delay_s"]),
         until=until,
         reached=reached,
         deadline=ctx.clock.monotonic() +
@@ -327,10 +313,10 @@ def _advance(look: _Look, until: Optional[float]) -> float:
     store, name = look.ctx.store, checkpoint_name(look.name)
     with store.transaction("checkpoints"):
         value = checkpoints.read(store, name)
-        known = _number(value, "until")
+        known = checkpoints.number(value, "until")
         reached = [at for at in (known, until) if at is not None]
         value = {
-            "since": _number(value, "since") or look.since,
+            "since": checkpoints.number(value, "since") or look.since,
             "looked_at": store.now(),
             **({"until": max(reached)} if reached else {}),
         }

@@ -61,7 +61,7 @@ class Look:
     @property
     def until(self) -> Optional[float]:
         """Until when the files were looked at, by the checkpoint."""
-        return (self.known or {}).get("until")
+        return checkpoints.number(self.known, "until")
 
 
 def origin_of(machine: str) -> str:

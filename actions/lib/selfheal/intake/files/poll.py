@@ -22,6 +22,7 @@ from selfheal.intake.files.lines import Event, events
 from selfheal.intake.files.look import Look, begin, cannot_be_read, save
 from selfheal.intake.files.positions import Position
 from selfheal.intake.files.rotation import adopt, find_again
+from selfheal.intake.garbage import rarely_collected
 from selfheal.text import printable
 
 if TYPE_CHECKING:
@@ -56,10 +57,11 @@ def poll_files(
     find_again(look, found)
     adopt(look, found)
     if save(look, look.until):
-        for position in list(look.files):
-            if not _follow(look, position):
-                break
-        _flush(look, is_last=True)
+        with rarely_collected():
+            for position in list(look.files):
+                if not _follow(look, position):
+                    break
+            _flush(look, is_last=True)
     return _result(look)
 
 
@@ -157,9 +159,9 @@ def _flush(look: Look, is_last: bool = False) -> bool:
     if is_last and not (look.is_behind or look.is_cut_off):
         reached = look.now - (SETTLED_S if look.held_back else 0.0)
         until = reached if until is None else max(until, reached)
-    evaluated = watch.evaluate(
-        look.ctx, look.reading.origin, look.now if until is None else until
-    )
+    # Nobody has looked at what is still to come, whatever a clock said that was set back since.
+    looked_until = look.now if until is None else min(until, look.now)
+    evaluated = watch.evaluate(look.ctx, look.reading.origin, looked_until)
     if stored:
         unusual(look.ctx, stored)
     started = dispatch(look.ctx)
