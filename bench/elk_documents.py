@@ -197,8 +197,10 @@ class Documents:
         )
 
     def _pod(self, program):
+        """One of the program's 24: three replica sets of eight."""
         replica_set = self._random.randint(1, 3) * 0x1B3F5D7
-        return "%s-%08x-%05x" % (program, replica_set, self._random.getrandbits(20))
+        pod = zlib.crc32(b"%d" % (replica_set + self._random.randint(1, 8))) & 0xFFFFF
+        return "%s-%08x-%05x" % (program, replica_set, pod)
 
     def _host(self, kind, program):
         """One of the three on which the program runs."""

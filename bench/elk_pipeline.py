@@ -43,7 +43,7 @@ SIZES = {
     # rounds and pages of the stages; documents of the memory's poll; rows in the stores; polls
     "full": {
         "rounds": 3,
-        "pages": 8,
+        "pages": 20,  # as many documents as one poll reads at most
         "page": PAGE,
         "memory": 100_000,
         "rows": (10_000, 1_000_000),
