@@ -10,7 +10,7 @@ from selfheal.diagnose import analyze as diagnosis
 from selfheal.diagnose import history
 from selfheal.incidents import registry
 from selfheal.remedy import journal
-from tests import live_alertmanager
+from tests import live_server
 from tests.remedy import scenes, web
 
 
@@ -114,7 +114,7 @@ def test_confidence_stays_between_nothing_and_certainty():
 def test_an_alertmanager_that_does_not_answer_is_noted_and_stops_nothing(ctx, tmp_path):
     scenes.write_runbook(tmp_path)
     ctx.config.values["alertmanager"] = {
-        "url": "http://127.0.0.1:%d" % live_alertmanager.free_port()
+        "url": "http://127.0.0.1:%d" % live_server.free_port()
     }
     found = analysis_of(ctx, scenes.add_incident(ctx.store, source="alertmanager"))
     assert found.plan is not None and not found.is_gone

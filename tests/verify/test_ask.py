@@ -11,7 +11,7 @@ from selfheal.exceptions import InvalidInput
 from selfheal.incidents import registry
 from selfheal.verify import ask
 from selfheal.verify.model import parse_checks
-from tests import live_alertmanager
+from tests import live_alertmanager, live_server
 from tests.remedy import scenes, web
 
 
@@ -60,7 +60,7 @@ def test_a_url_is_healthy_by_status_and_content(ctx, site):
 
 def test_what_cannot_be_asked_is_unknown_and_not_healthy(ctx, site):
     incident_id = scenes.add_incident(ctx.store, source="alertmanager")
-    dead = "http://127.0.0.1:%d" % live_alertmanager.free_port()
+    dead = "http://127.0.0.1:%d" % live_server.free_port()
     with_target(ctx, "alertmanager", dead)
     with_target(ctx, "prometheus", dead)
     looks = look_at(
