@@ -24,7 +24,8 @@ _BLANKS = re.compile(r"\s+")
 def arrange(line: str, note: Optional[Note] = None) -> str:
     """The template of a masked `line`."""
     for rule in RULES:
-        if rule.sign in line:
+        # Most rules say nothing of most lines, and a search is cheaper than a vain `sub`.
+        if rule.sign in line and rule.pattern.search(line):
             line = rule.pattern.sub(_noting(rule, note) if note else rule.replacement, line)
     return _BLANKS.sub(" ", line).strip()
 
