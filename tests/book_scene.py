@@ -5,6 +5,7 @@ from __future__ import annotations
 from selfheal.errors import watch
 from selfheal.errors.book import ErrorBook
 from selfheal.errors.record import Document, Judgement
+from selfheal.exceptions import StoreError
 from tests import alert_scene, scene
 
 NOW = scene.START
@@ -67,3 +68,16 @@ def contents(store):
         "groups": table(store, "error_groups", "group_key", ("updated_at",)),
         "counts": table(store, "error_counts", "group_key, minute"),
     }
+
+
+def patiently(call, *values, turns=8):
+    """What `call(*values)` returns; a database that was busy for too long is asked again, as the
+    next poll does.
+    """
+    for _ in range(turns - 1):
+        try:
+            return call(*values)
+        except StoreError as error:
+            if not error.retryable:
+                raise
+    return call(*values)

@@ -200,7 +200,7 @@ def test_two_sensors_at_once_store_the_same_once(url):
             book = ErrorBook(store, book_scene.SCOPE_BY)
             starts = list(range(0, len(everything), size))[::step]
             for start in starts:
-                book.store(everything[max(0, start - 5):start + size])
+                book_scene.patiently(book.store, everything[max(0, start - 5):start + size])
             store.close()
         except BaseException as error:
             failures.append(error)

@@ -163,8 +163,9 @@ def test_sensors_in_threads_end_in_the_same_incidents(url):
             ctx = book_scene.context(url, scene.Clock(NOW + 3600))
             book = book_scene.book(ctx)
             for start in list(range(0, len(pairs), size))[::step]:
-                book.store(pairs[start:start + size])
-                opened.update(watch.evaluate(ctx, book_scene.ORIGIN, NEVER).incidents)
+                book_scene.patiently(book.store, pairs[start:start + size])
+                found = book_scene.patiently(watch.evaluate, ctx, book_scene.ORIGIN, NEVER)
+                opened.update(found.incidents)
             ctx.close()
         except BaseException as error:
             failures.append(error)

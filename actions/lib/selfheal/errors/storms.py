@@ -60,6 +60,9 @@ def take_in(store: Store, origin: str, minute: int, buckets: Sequence[Bucket]) -
     )
     before = {row["bucket"]: int(row["documents"]) for row in rows}
     grown = sum(now_there.values()) - sum(before.values())
+    if before and grown > 0:  # a first count below what was stored before left nothing to add
+        stored = _stored(store, origin, minute)
+        grown = sum(now_there.values()) - max(sum(before.values()), sum(stored.values()))
     sampled = [bucket for bucket in buckets if any(share[2] > 0 for share in bucket[2])]
     if grown <= 0 or not sampled:
         return Growth([], not before)
@@ -81,12 +84,7 @@ def without_stored(store: Store, origin: str, minute: int, entries: Sequence[Ent
     """`entries` less the documents of `minute` that were stored one by one before: from their own
     groups first, the rest from the largest, so that the total is right in any case.
     """
-    rows = store.query(
-        "SELECT group_key, COUNT(*) AS documents FROM error_logs WHERE logged_at >= ? AND "
-        "logged_at < ? AND origin = ? GROUP BY group_key",
-        (minute * MINUTE_S, (minute + 1) * MINUTE_S, origin),
-    )
-    stored = {row["group_key"]: int(row["documents"]) for row in rows}
+    stored = _stored(store, origin, minute)
     for entry in entries:
         owed = stored.get(entry.group_key, 0)
         stored[entry.group_key] = owed - entry.take_off(owed)
@@ -108,6 +106,16 @@ def apportion(total: int, weights: Sequence[int]) -> List[int]:
     for place in by_remainder[: total - sum(parts)]:
         parts[place] += 1
     return parts
+
+
+def _stored(store: Store, origin: str, minute: int) -> Dict[str, int]:
+    """How many documents of `minute` were stored one by one, by group."""
+    rows = store.query(
+        "SELECT group_key, COUNT(*) AS documents FROM error_logs WHERE logged_at >= ? AND "
+        "logged_at < ? AND origin = ? GROUP BY group_key",
+        (minute * MINUTE_S, (minute + 1) * MINUTE_S, origin),
+    )
+    return {row["group_key"]: int(row["documents"]) for row in rows}
 
 
 def _remember(store: Store, origin: str, minute: int, buckets: Dict[str, int]) -> None:
