@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT / "actions" / "lib"), str(ROOT)]
 from selfheal import door
 from selfheal.config import Config
 from selfheal.context import Context
-from selfheal.intake.signal import time_text
+from selfheal.incidents.signal import time_text
 from selfheal.store import open_store
 
 FUNCTION = "selfheal.intake.ingest.ingest_alertmanager"

@@ -9,8 +9,8 @@ from selfheal.config import Config
 from selfheal.context import Context
 from selfheal.exceptions import ExternalError
 from selfheal.http import HttpClient
-from selfheal.intake.alertmanager import Reading, parse_alert
-from selfheal.intake.signal import epoch_of, fingerprint_of, time_text
+from selfheal.incidents.signal import epoch_of, time_text
+from selfheal.intake.alertmanager import Reading, fingerprint_of, parse_alert
 from selfheal.store import open_store
 from tests import scene
 

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import os
 import socket
-import ssl
-import subprocess
 import threading
 
 import pytest
@@ -16,7 +14,8 @@ from hypothesis import strategies as st
 
 from selfheal.exceptions import ConfigError, ExternalError
 from selfheal.http import HttpClient, Response
-from tests import needs, scene
+from tests import scene
+from tests.tls import self_signed
 
 
 class RawServer:
@@ -243,34 +242,8 @@ def test_answer_that_is_no_json_shows_its_beginning():
 @pytest.fixture
 def tls(tmp_path):
     """(url, certificate file) of a TLS server with a certificate of its own."""
-    openssl = needs.tool("openssl")
-    key, certificate = str(tmp_path / "key.pem"), str(tmp_path / "cert.pem")
-    subprocess.run(
-        [
-            openssl,
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-keyout",
-            key,
-            "-out",
-            certificate,
-            "-days",
-            "2",
-            "-subj",
-            "/CN=localhost",
-            "-addext",
-            "subjectAltName=IP:127.0.0.1",
-        ],
-        check=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    context, certificate = self_signed(tmp_path, "IP:127.0.0.1")
     with scene.Receiver() as server:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate, key)
         server.wrap(context)
         yield "https://127.0.0.1:%d" % server.port, certificate
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import socket
-import ssl
-import subprocess
 
 import pytest
 
 from selfheal.exceptions import ConfigError, ExternalError
-from tests import needs, scene
+from tests import scene
 from tests.apis.search_scene import failure, search
 from tests.live_server import free_port
+from tests.tls import self_signed
 
 
 def test_credentials_never_show(stub):
@@ -75,29 +74,7 @@ def test_silent_service_is_given_up_in_time(flavour):
 @pytest.fixture
 def tls(stub, tmp_path):
     """(url, certificate file) of the stub behind TLS with a certificate of its own."""
-    openssl = needs.tool("openssl")
-    key, certificate = str(tmp_path / "key.pem"), str(tmp_path / "cert.pem")
-    command = [
-        openssl,
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-keyout",
-        key,
-        "-out",
-        certificate,
-        "-days",
-        "2",
-        "-subj",
-        "/CN=localhost",
-        "-addext",
-        "subjectAltName=DNS:localhost",
-    ]
-    subprocess.run(command, check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    context, certificate = self_signed(tmp_path, "DNS:localhost")
     stub.wrap(context)
     return "https://localhost:%d" % stub.port, certificate
 

@@ -9,10 +9,10 @@ import pytest
 from selfheal.exceptions import ConfigError, ExternalError
 from selfheal.incidents import registry
 from selfheal.incidents.attach import attach
+from selfheal.incidents.signal import time_text
 from selfheal.intake import reconcile as reconciling
 from selfheal.intake.alertmanager import Reading, parse_alert
 from selfheal.intake.reconcile import reconcile, target_name_for
-from selfheal.intake.signal import time_text
 from tests import alert_scene, scene
 from tests.alert_scene import alert, alert_states, incidents, signal
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfheal.intake.signal import canonical_time, epoch_of, fingerprint_of, time_text
+from selfheal.incidents.signal import canonical_time, epoch_of, time_text
+from selfheal.intake.alertmanager import fingerprint_of
 from tests import alert_scene
 
 

@@ -18,8 +18,9 @@ from selfheal.config import Config
 from selfheal.context import Context
 from selfheal.http import HttpClient
 from selfheal.incidents import registry
+from selfheal.incidents.signal import canonical_time
 from selfheal.intake import reconcile as reconciling
-from selfheal.intake.signal import canonical_time, fingerprint_of
+from selfheal.intake.alertmanager import fingerprint_of
 from selfheal.store import open_store
 from tests import alert_scene, stores
 from tests.live_alertmanager import Alertmanager, rfc3339

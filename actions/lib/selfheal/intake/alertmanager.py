@@ -15,15 +15,8 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from selfheal.exceptions import InvalidInput
 from selfheal.incidents.model import severity_of
+from selfheal.incidents.signal import FIRING, RESOLVED, Signal, canonical_time, time_text
 from selfheal.intake.grouping import group_of, scope_of
-from selfheal.intake.signal import (
-    FIRING,
-    RESOLVED,
-    Signal,
-    canonical_time,
-    fingerprint_of,
-    time_text,
-)
 from selfheal.text import one_line, printable, truncate
 
 SOURCE = "alertmanager"
@@ -35,6 +28,10 @@ _MAX_URL = 4096
 # A fingerprint is computed byte by byte; above this size the sender's own is taken unchecked.
 _MAX_HASHED = 64 * 1024
 _MIN_PIECE = 256  # bytes; a shorter piece of a long text says nothing
+_FNV_OFFSET = 14695981039346656037
+_FNV_PRIME = 1099511628211
+_64_BITS = (1 << 64) - 1
+_SEPARATOR = b"\xff"
 _FAR_AHEAD_S = 10 * 366 * 86400.0
 # Kept before any other when labels must be cut: they say which incident the alert belongs to.
 _KEPT = (
@@ -177,6 +174,24 @@ def parse_alert(alert: Any, reading: Reading) -> Signal:
         updated_at=canonical_time(alert.get("updatedAt")) if reading.is_answer else None,
         marks=tuple(marks),
     )
+
+
+def fingerprint_of(labels: Mapping[str, str]) -> str:
+    """The fingerprint that Alertmanager gives this label set: FNV-1a (64 bit) over the sorted names
+    and values.
+    """
+    total = _FNV_OFFSET
+    for name in sorted(labels):
+        # A lone surrogate cannot come from Alertmanager itself (Go replaces it); here it must not
+        # be fatal.
+        pair = (
+            name.encode("utf-8", "surrogatepass") +
+            _SEPARATOR +
+            labels[name].encode("utf-8", "surrogatepass")
+        )
+        for byte in pair + _SEPARATOR:
+            total = ((total ^ byte) * _FNV_PRIME) & _64_BITS
+    return "%016x" % total
 
 
 def _fingerprint(given: Any, labels: Dict[str, str], marks: List[str]) -> str:

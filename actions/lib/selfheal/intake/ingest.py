@@ -14,9 +14,9 @@ from selfheal.incidents import model, timeline
 from selfheal.incidents.alerts import MANUAL_SOURCE
 from selfheal.incidents.attach import Attachment, AttachSettings, attach
 from selfheal.incidents.dispatch import dispatch
+from selfheal.incidents.signal import Signal
 from selfheal.intake import rejects
 from selfheal.intake.alertmanager import SOURCE, Parsed, Reading, parse_alerts, parse_body
-from selfheal.intake.signal import Signal
 from selfheal.store import Row, Store
 from selfheal.store.engine import in_chunks, placeholders
 

@@ -15,10 +15,10 @@ from selfheal.incidents import model
 from selfheal.incidents.alerts import FIRING
 from selfheal.incidents.attach import LATE_MESSAGE_S, attach
 from selfheal.incidents.dispatch import dispatch
+from selfheal.incidents.signal import RESOLVED, Signal, time_text
 from selfheal.intake import rejects
 from selfheal.intake.alertmanager import SOURCE, parse_alerts
 from selfheal.intake.ingest import reading_for, receivers_of, settings_for
-from selfheal.intake.signal import RESOLVED, Signal, time_text
 from selfheal.store import Row, Store, checkpoints
 
 if TYPE_CHECKING:
