@@ -4,6 +4,7 @@ import pytest
 
 from selfheal.store import open_store
 from tests import alert_scene
+from tests.intake.log_scene import Machine
 
 
 @pytest.fixture
@@ -14,3 +15,10 @@ def triggers():
 @pytest.fixture
 def store(url):
     return open_store(url, now=alert_scene.clock().now)
+
+
+@pytest.fixture
+def machine(tmp_path):
+    made = Machine("sqlite:///%s" % (tmp_path / "selfheal.db"), tmp_path)
+    yield made
+    made.ctx.close()

@@ -70,3 +70,8 @@ class Machine:
 
     def rows(self):
         return self.ctx.store.query("SELECT * FROM error_logs ORDER BY message, document_id")
+
+
+def errors(first, last):
+    """The error lines of these numbers."""
+    return ["error number %02d" % number for number in range(first, last + 1)]
