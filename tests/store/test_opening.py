@@ -7,11 +7,12 @@ import os
 import re
 import sqlite3
 import stat
+import threading
 
 import pytest
 
 from selfheal.exceptions import ConfigError, StoreError
-from selfheal.store import open_store, opening
+from selfheal.store import dialects, open_store, opening
 from tests import needs, scene
 
 
@@ -198,6 +199,40 @@ def test_sqlite_is_durable_and_lets_readers_read(tmp_path):
     assert sqlite3.connect(str(tmp_path / "selfheal.db")).execute(
         "PRAGMA integrity_check"
     ).fetchone() == ("ok",)
+
+
+@pytest.fixture
+def used_by_another(tmp_path):
+    """A database file in rollback mode with a transaction open on it, as just after its making."""
+    other = sqlite3.connect(
+        str(tmp_path / "selfheal.db"), isolation_level=None, check_same_thread=False
+    )
+    other.execute("CREATE TABLE theirs (x)")
+    other.execute("BEGIN IMMEDIATE")
+    yield other
+    other.close()
+
+
+def test_switch_to_wal_waits_for_who_uses_the_new_file(tmp_path, used_by_another):
+    opened = []
+    opener = threading.Thread(
+        target=lambda: opened.append(open_store(scene.store_url("sqlite", tmp_path)))
+    )
+    opener.start()
+    opener.join(0.3)
+    assert opener.is_alive() and not opened
+    used_by_another.execute("COMMIT")
+    opener.join(30)
+    assert opened[0].value("PRAGMA journal_mode") == "wal"
+
+
+def test_file_that_another_never_lets_go_is_an_error_in_time(
+    tmp_path, used_by_another, monkeypatch
+):
+    monkeypatch.setattr(dialects, "BUSY_TIMEOUT_S", 0.2)
+    with pytest.raises(StoreError, match="locked") as caught:
+        open_store(scene.store_url("sqlite", tmp_path))
+    assert caught.value.retryable
 
 
 @pytest.mark.parametrize(

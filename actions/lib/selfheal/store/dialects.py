@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import sqlite3
+import time
 import zlib
 from pathlib import Path
 from typing import Any, Dict, Sequence
@@ -19,6 +20,7 @@ from selfheal.text import without_credentials
 
 Rows = Sequence[Sequence[Any]]
 BUSY_TIMEOUT_S = 15.0
+_AGAIN_S = 0.01
 CONNECT_TIMEOUT_S = 5
 
 
@@ -34,13 +36,13 @@ class Sqlite:
         self._file: Any = None  # (device, inode) of the file that is open
 
     def connect(self) -> Any:
-        is_new = prepare_database_file(Path(self.path)) if self.path != ":memory:" else False
+        if self.path != ":memory:":
+            prepare_database_file(Path(self.path))
         try:
             connection = sqlite3.connect(
                 self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
             )
-            if is_new:
-                connection.execute("PRAGMA journal_mode=WAL")
+            self._use_wal(connection)
             connection.execute("PRAGMA synchronous=FULL")
             # Document ids are spread over their whole index: with SQLite's small defaults each page
             # of it would go to and fro several times, and the more rows, the more often.
@@ -50,6 +52,20 @@ class Sqlite:
             return connection
         except sqlite3.Error as error:
             raise self.explain(error) from error
+
+    @staticmethod
+    def _use_wal(connection: Any) -> None:
+        """Switch the file over, where nobody has done so yet. SQLite's own waiting does not hold
+        for this: while another process uses the new file, the switch is refused at once.
+        """
+        end = time.monotonic() + BUSY_TIMEOUT_S
+        while connection.execute("PRAGMA journal_mode").fetchone()[0] not in ("wal", "memory"):
+            try:
+                connection.execute("PRAGMA journal_mode=WAL")
+            except sqlite3.OperationalError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(_AGAIN_S)
 
     @staticmethod
     def is_broken(_connection: Any) -> bool:

@@ -19,12 +19,10 @@ _DIRECTORY_MODE = 0o770
 _FILE_MODE = 0o660
 
 
-def prepare_database_file(path: Path) -> bool:
-    """Make `path` and the directory it is in where they are missing; True when the file is new.
-    Raises StoreError.
-    """
+def prepare_database_file(path: Path) -> None:
+    """Make `path` and the directory it is in where they are missing. Raises StoreError."""
     if path.exists() and path.stat().st_size > 0:
-        return False
+        return
     try:
         _make_directories(path.parent)
         descriptor = os.open(str(path), os.O_CREAT | os.O_RDWR, _FILE_MODE)
@@ -39,7 +37,6 @@ def prepare_database_file(path: Path) -> bool:
             "cannot make the database file %s: %s; let the user %s write there or set "
             "database.url to another place" % (path, error.strerror or error, PLATFORM_USER)
         ) from error
-    return True
 
 
 def _make_directories(directory: Path) -> None:
