@@ -5,6 +5,8 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 PY := .venv/bin/python
+# Most tests wait for servers and processes: more of them than cores may run at once.
+JOBS ?= 4
 export PYTHON MAKECMDGOALS
 
 # Stamps: made once, made again when what they depend on changes. The second run costs nothing.
@@ -37,9 +39,9 @@ demo-live: $(RUN)  ## the same with a real Prometheus and a real Alertmanager
 	@.ci/debian-packages prometheus prometheus-alertmanager
 	@$(PY) -m standalone demo --live $(if $(SCENARIO),--scenario $(SCENARIO))
 
-test: $(DEV)  ## all tests; sets up the servers they need (ARGS='-k alert' to choose)
+test: $(DEV)  ## all tests; sets up the servers they need (ARGS='-k alert' to choose, JOBS=0 for one by one)
 	@.ci/debian-packages procps prometheus prometheus-alertmanager
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 check: lint types layers compile docs-check  ## lint, types, layers, syntax on Python 3.8-3.12, generated docs
 

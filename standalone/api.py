@@ -16,6 +16,8 @@ import threading
 import urllib.parse
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
+from standalone.rendering import SYSTEM_USER
+
 LOG = logging.getLogger("standalone.api")
 HOST = "127.0.0.1"
 MAX_TRIGGER_BYTES = 16 * 1024 * 1024
@@ -225,10 +227,28 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if not isinstance(body, dict) or not isinstance(body.get("action"), str):
             raise Refused(400, 'An execution needs {"action": "pack.name", "parameters": {...}}')
         try:
-            execution = self.engine.run(body["action"], body.get("parameters") or {}, wait=False)
+            execution = self.engine.run(
+                body["action"],
+                body.get("parameters") or {},
+                wait=False,
+                context=self._said_context(body),
+            )
         except ValueError as error:
             raise Refused(400, str(error)) from None
         return 201, execution.as_json()
+
+    def _said_context(self, body: Mapping[str, Any]) -> Dict[str, Any]:
+        """Who starts an execution. As on StackStorm, the sender may add to the context, and by a
+        header even change who it is: where rights are not checked, a name is only a word.
+        """
+        context = dict(body.get("context") or {}, user=SYSTEM_USER)
+        header = self.headers.get("st2-context")
+        if header:
+            added = json.loads(header)
+            if not isinstance(added, dict):
+                raise ValueError("Unable to convert st2-context from the headers into JSON")
+            context.update(added)
+        return context
 
     def _cancel(self, execution_id: str) -> _Answer:
         if self.engine.execution(execution_id) is None:
@@ -286,7 +306,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _user(self, _: str) -> _Answer:
         return 200, {
-            "username": "stanley",
+            "username": SYSTEM_USER,
             "rbac": {"enabled": False, "is_admin": True, "roles": []},
         }
 

@@ -21,6 +21,7 @@ from standalone.executions import Execution
 from standalone.options import parse
 from standalone.packs import Action, PackError
 from standalone.progress import Progress, reason_of
+from standalone.rendering import SYSTEM_USER
 
 DONE, FAILED, IMPOSSIBLE = 0, 1, 2
 ACTIVE = ("open", "analyzing", "awaiting_approval", "remediating", "verifying")
@@ -95,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
         parameters = _parameters(action, options.parameters)
         if action.runner_type == "orquesta":
             engine.subscribe(progress)
-        execution = engine.run(ref, parameters, wait=False)
+        execution = engine.run(ref, parameters, wait=False, context={"user": options.who})
         _follow(engine, options.timeout)
         execution = engine.execution(execution.id) or execution
         _print_execution(execution, options.json)
@@ -144,8 +145,16 @@ def alias(options: argparse.Namespace) -> int:
             found = aliases.match(each, options.text) if each.enabled else None
             if found is None:
                 continue
-            parameters = aliases.freeze(each, found[1], engine.store)
-            execution = engine.run(each.action_ref, parameters, wait=False)
+            # In chat it is the bot's account that runs the action; the person is named beside it.
+            context = {
+                "api_user": options.who,
+                "user": SYSTEM_USER,
+                "source_channel": "terminal",
+                "action_alias_ref": {"name": each.name, "ref": each.ref},
+            }
+            known = {"action_context": context}
+            parameters = aliases.freeze(each, found[1], engine.store, known)
+            execution = engine.run(each.action_ref, parameters, wait=False, context=context)
             _follow(engine, options.timeout)
             execution = engine.execution(execution.id) or execution
             _print(_chat_answer(each, execution))

@@ -199,13 +199,14 @@ class Engine:
         parameters: Optional[Mapping[str, Any]] = None,
         wait: bool = True,
         timeout: Optional[float] = None,
+        context: Optional[Mapping[str, Any]] = None,
     ) -> Execution:
         """Runs an action as a person would. With `wait`, returns when it has ended or `timeout`
-        seconds are over.
+        seconds are over. `context` says who it is: "user", in chat also "api_user".
 
         Raises UnknownAction, and ParamError for parameters that the action does not take.
         """
-        execution = self._launcher.for_person(action_ref, parameters or {})
+        execution = self._launcher.for_person(action_ref, parameters or {}, context)
         if wait:
             return self._launcher.executions.wait(execution.id, timeout)
         return self._launcher.executions.get(execution.id) or execution

@@ -45,6 +45,7 @@ class Execution:
     task_name: Optional[str] = None
     rule_ref: Optional[str] = None
     secret_names: FrozenSet[str] = frozenset()
+    context: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def is_finished(self) -> bool:
@@ -78,6 +79,7 @@ class Execution:
             "parent": self.parent_id,
             "task_name": self.task_name,
             "rule": self.rule_ref,
+            "context": dict(self.context),
         }
 
 

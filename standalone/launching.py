@@ -93,7 +93,7 @@ class Launcher:
         execution).
         """
         action = self._need(rule.action_ref)
-        context = {
+        context: Dict[str, Any] = {
             "trigger_instance": {"id": instance_id},
             "rule": {"name": rule.name, "id": rule.ref},
         }
@@ -109,16 +109,25 @@ class Launcher:
         except Exception as error:
             self._fail(self._new(action, rule.action_parameters, rule_ref=rule.ref), error)
             raise
-        execution = self._new(action, rendered.live, rule_ref=rule.ref)
-        self._start(action, execution, rendered, {"user": SYSTEM_USER})
+        context["user"] = SYSTEM_USER
+        execution = self._new(action, rendered.live, rule_ref=rule.ref, context=context)
+        self._start(action, execution, rendered)
         return execution
 
-    def for_person(self, action_ref: str, parameters: Mapping[str, Any]) -> Execution:
-        """What the API or the command line starts. Raises UnknownAction, ParamError."""
+    def for_person(
+        self,
+        action_ref: str,
+        parameters: Mapping[str, Any],
+        context: Optional[Mapping[str, Any]] = None,
+    ) -> Execution:
+        """What the API, the command line or chat starts. Raises UnknownAction, ParamError."""
         action = self._need(action_ref)
-        rendered = render_task_input(action, parameters, self._config_of(action), self._store)
-        execution = self._new(action, rendered.live)
-        self._start(action, execution, rendered, {"user": SYSTEM_USER})
+        known = {"user": SYSTEM_USER, **(context or {}), "pack": action.pack}
+        rendered = render_task_input(
+            action, parameters, self._config_of(action), self._store, context=known
+        )
+        execution = self._new(action, rendered.live, context=known)
+        self._start(action, execution, rendered)
         return execution
 
     def finish(self, execution_id: str, status: str, result: Any) -> None:
@@ -196,8 +205,12 @@ class Launcher:
         self, request: ActionRequest, parent: Execution, note: Callable[[Execution], None]
     ) -> None:
         action = self._need(request.action_ref)
-        parent_context = {"execution_id": parent.id, "user": SYSTEM_USER, "pack": self._pack.ref}
-        context = {
+        parent_context = {
+            "execution_id": parent.id,
+            "user": parent.context.get("user") or SYSTEM_USER,
+            "pack": self._pack.ref,
+        }
+        context: Dict[str, Any] = {
             "orquesta": {
                 "workflow_execution_id": parent.id,
                 "task_name": request.task_id,
@@ -205,13 +218,17 @@ class Launcher:
                 "task_route": request.route,
             }
         }
+        context.update(_inherited(parent.context))
         config = self._config_of(action)
         rendered = render_task_input(
             action, request.input, config, self._store, parent_context, context
         )
-        execution = self._new(action, rendered.live, parent_id=parent.id, task_name=request.task_id)
+        known = dict(parent_context, parent=parent_context, **context)
+        execution = self._new(
+            action, rendered.live, parent_id=parent.id, task_name=request.task_id, context=known
+        )
         note(execution)
-        self._start(action, execution, rendered, dict(parent_context, parent=parent_context))
+        self._start(action, execution, rendered)
 
     def _new(self, action: Action, parameters: Mapping[str, Any], **more: Any) -> Execution:
         return Execution(
@@ -227,31 +244,27 @@ class Launcher:
             **more,
         )
 
-    def _start(
-        self, action: Action, execution: Execution, rendered: Rendered, context: Mapping[str, Any]
-    ) -> None:
+    def _start(self, action: Action, execution: Execution, rendered: Rendered) -> None:
         self.executions.add(execution)
         self._subscribers.tell("execution_started", **_facts(execution))
 
         def begin() -> None:
             self.executions.change(execution.id, status="running")
-            self._begin(action, execution, rendered, context)
+            self._begin(action, execution, rendered)
 
         def hold() -> None:
             self.executions.change(execution.id, status="delayed")
 
         verdict = self._policies.admit(execution, begin, hold)
         if verdict == policies.NOW:
-            self._begin(action, execution, rendered, context)
+            self._begin(action, execution, rendered)
         elif verdict == policies.NEVER:
             self._work.begin()
             self._pool.submit(self._refuse, execution)
 
-    def _begin(
-        self, action: Action, execution: Execution, rendered: Rendered, context: Mapping[str, Any]
-    ) -> None:
+    def _begin(self, action: Action, execution: Execution, rendered: Rendered) -> None:
         if action.runner_type == "orquesta":
-            self._start_workflow(action, execution, rendered, context)
+            self._start_workflow(action, execution, rendered)
         elif action.runner_type == "inquirer":
             self._ask(execution, rendered)
         else:
@@ -264,18 +277,17 @@ class Launcher:
         finally:
             self._work.end()
 
-    def _start_workflow(
-        self, action: Action, execution: Execution, rendered: Rendered, context: Mapping[str, Any]
-    ) -> None:
+    def _start_workflow(self, action: Action, execution: Execution, rendered: Rendered) -> None:
         st2 = {
             "action_execution_id": execution.id,
             "api_url": self._platform.api_url(),
-            "user": SYSTEM_USER,
+            "user": execution.context.get("user") or SYSTEM_USER,
             "pack": action.pack,
             "action": action.ref,
             "runner": action.runner_type,
+            **_inherited(execution.context),
         }
-        workflow_context = {"st2": st2, "parent": dict(context, pack=action.pack)}
+        workflow_context = {"st2": st2, "parent": dict(execution.context, pack=action.pack)}
         self._flows.begin(execution, action.entry_point, dict(rendered), workflow_context)
 
     def _ask(self, execution: Execution, rendered: Rendered) -> None:
@@ -380,3 +392,8 @@ __all__ = [
     "Platform",
     "UnknownAction",
 ]
+
+
+def _inherited(context: Mapping[str, Any]) -> Dict[str, Any]:
+    """What a workflow's tasks know of who started it in chat, as on StackStorm."""
+    return {name: context[name] for name in ("api_user", "source_channel") if context.get(name)}

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 import os
 from pathlib import Path
 from typing import Any, Callable, Mapping, Sequence
+
+from standalone.rendering import SYSTEM_USER
 
 PACK_ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_HOME = "~/.local/state/selfheal-standalone"
@@ -87,6 +90,24 @@ def _run(one: Any) -> None:
         "parameters", metavar="NAME=VALUE", nargs="*", help="read by the type the action declares"
     )
     one.add_argument("--json", action="store_true", help=_JSON)
+    _who(one)
+
+
+def _who(one: Any) -> None:
+    one.add_argument(
+        "--as",
+        dest="who",
+        metavar="NAME",
+        default=_login_name(),
+        help="who does it (default: %(default)s)",
+    )
+
+
+def _login_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return SYSTEM_USER
 
 
 def _sensor(one: Any) -> None:
@@ -110,6 +131,7 @@ def _trigger(one: Any) -> None:
 
 def _alias(one: Any) -> None:
     one.add_argument("text", metavar="TEXT", help="what one would type in chat, without the !")
+    _who(one)
 
 
 _COMMANDS: Mapping[str, Any] = {

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping
 
 from standalone.packs import Action, Pack
+from standalone.templates import is_template
 
 __all__ = ["problems"]
 
@@ -135,6 +136,8 @@ def _signature_problems(
     for name, one in takes.items():
         if name not in declared:
             yield "%s takes %s, which the action does not declare" % (place, name)
+        elif _is_rendered(declared[name]) and one["default"] == repr(""):
+            continue
         elif one["has_default"] and one["default"] != repr(declared[name].get("default")):
             # StackStorm passes every declared parameter, None where the YAML has no default.
             yield "%s: %s defaults to %s in Python, but StackStorm passes %r" % (
@@ -143,3 +146,8 @@ def _signature_problems(
                 one["default"],
                 declared[name].get("default"),
             )
+
+
+def _is_rendered(schema: Mapping[str, Any]) -> bool:
+    """Whether a frozen default is a template: what is passed is what StackStorm makes of it."""
+    return schema.get("immutable") is True and is_template(schema.get("default"))

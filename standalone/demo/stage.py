@@ -24,6 +24,7 @@ from standalone.demo.shop import NAME, Customers, Shop, wait_for
 
 SCENARIOS = ("heal", "unfixable", "approve", "elk")
 RUNBOOKS = Path(__file__).resolve().parent / "runbooks"
+COMMANDS = Path(__file__).resolve().parent / "commands.yaml"
 ALERT = "OrdersNotWorkedOff"
 HEALTHY_S = 10.0
 _PORT_IN_RUNBOOKS = "127.0.0.1:8480"
@@ -183,7 +184,10 @@ class Stage:
                 # incident.
                 "healthy_hold": 8 if is_live else 1,
             },
-            "safety": {"autonomy": "approve" if scenario == "approve" else "auto"},
+            "safety": {
+                "autonomy": "approve" if scenario == "approve" else "auto",
+                "command_table": str(COMMANDS),
+            },
         }
         if scenario == "elk":
             config["log_files"] = {"paths": [str(self.shop.log)]}

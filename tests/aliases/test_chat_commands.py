@@ -9,10 +9,12 @@ import pytest
 
 from standalone import aliases
 from standalone.packs import load_pack
+from standalone.rendering import ParamError, render_task_input
 from standalone.templates import render
 
 PACK = load_pack(Path(__file__).resolve().parents[2])
 INCIDENT = "inc-01jd5k3x9q-8f2k1z"
+QUESTION = "apr-01jd5k3x9q-8f2k1z"
 ALERT = '{"alertname": "ServiceDown", "severity": "critical", "instance": "web-1:9100"}'
 
 
@@ -57,9 +59,19 @@ def meant(text):
         ),
         ("heal undo " + INCIDENT, "undo_remediation", {"incident_id": INCIDENT, "run_id": ""}),
         ("heal respond " + INCIDENT, "incident_response", {"incident_id": INCIDENT}),
+        ("heal approvals", "approval_list", {}),
+        ("heal approve " + QUESTION, "approve", {"question": QUESTION, "comment": ""}),
+        ("heal approve " + INCIDENT, "approve", {"question": INCIDENT, "comment": ""}),
+        (
+            "heal reject %s not before the sale is over" % QUESTION,
+            "reject",
+            {"question": QUESTION, "comment": "not before the sale is over"},
+        ),
         ("heal check", "check_config", {}),
         ("heal stats", "stats", {"hours": "24"}),
         ("heal stats 168", "stats", {"hours": "168"}),
+        ("heal audit all", "audit_verify", {"scope": "all"}),
+        ("heal audit " + INCIDENT, "audit_verify", {"scope": INCIDENT}),
     ],
 )
 def test_line_starts_the_action(text, action, parameters):
@@ -91,6 +103,15 @@ def test_dangerous_extra_word_is_refused(text, name):
         aliases.freeze(alias, parameters)
 
 
+@pytest.mark.parametrize("word", ["approve", "reject"])
+def test_nobody_says_in_chat_who_they_are(word):
+    action, parameters = meant("heal %s %s who=alice" % (word, QUESTION))
+    who = PACK.actions[action].parameters["who"]
+    assert parameters["who"] == "alice" and who["immutable"] is True
+    with pytest.raises(ParamError, match="who"):
+        render_task_input(PACK.actions[action], parameters, {}, None, None, {"user": "bot"})
+
+
 def test_library_function_cannot_be_named_from_chat():
     for alias in PACK.aliases.values():
         declared = PACK.actions[alias.action_ref].parameters
@@ -104,6 +125,7 @@ def test_every_parameter_that_an_alias_names_is_one_of_its_action():
         named = set(alias.immutable_parameters)
         for text in aliases.format_strings(alias):
             sample = text.replace("{{ incident_id }}", INCIDENT).replace("{{ alert_data }}", ALERT)
+            sample = sample.replace("{{ question }}", QUESTION)
             named |= set(aliases.extract(text, sample.replace("{{ status=unresolved }}", "open")))
         assert named <= declared, alias.name
 
@@ -134,6 +156,31 @@ SHOWN = dict(
     plan={"runbook": "restart", "risk": "reversible", "confidence": 0.9},
     executions=[{"started_at": "2026-01-01T00:00:01Z", "remedy": "runbook", "status": "done"}],
 )
+WAITING = {
+    "approval_id": QUESTION,
+    "incident_id": INCIDENT,
+    "expires_at": "2026-01-01T00:30:00Z",
+    "shown": {
+        "title": "web is down",
+        "severity": "critical",
+        "what": {
+            "runbook": "restart",
+            "steps": [
+                {
+                    "number": 1,
+                    "name": "stop",
+                    "what": "run systemctl stop web",
+                    "undo": "run systemctl start web",
+                }
+            ],
+        },
+        "where": {"scope": "prod/shop/web"},
+        "risk": "disruptive",
+        "confidence": 0.9,
+        "why_asked": ["the plan is disruptive"],
+        "guard": [],
+    },
+}
 BARE = dict(SHOWN, strategy=None, reasons=None, plan=None, executions=[], resolution="manual")
 
 
@@ -211,6 +258,31 @@ BARE = dict(SHOWN, strategy=None, reasons=None, plan=None, executions=[], resolu
             [INCIDENT + " is escalated"],
         ),
         (
+            "heal_approvals",
+            python(approvals=[WAITING], count=1),
+            [
+                "%s about %s: critical, web is down" % (QUESTION, INCIDENT),
+                "plan: restart on prod/shop/web (disruptive, confidence 0.9)",
+                "1. stop: run systemctl stop web (undo: run systemctl start web)",
+                "- the plan is disruptive",
+                "until 2026-01-01T00:30:00Z: heal approve %s or heal reject %s"
+                % (QUESTION, QUESTION),
+            ],
+        ),
+        ("heal_approvals", python(approvals=[], count=0), ["Nothing waits for an answer."]),
+        (
+            "heal_approve",
+            python(
+                approval_id=QUESTION,
+                incident_id=INCIDENT,
+                status="approved",
+                decided_by="alice",
+                told=True,
+                note="the response goes on",
+            ),
+            ["%s is approved by alice: the response goes on" % QUESTION],
+        ),
+        (
             "heal_undo",
             python(outcome="nothing", undone=0, failed=0),
             ["There was nothing to undo."],
@@ -280,3 +352,12 @@ def test_text_from_outside_is_shown_and_not_evaluated():
         "heal_list", "succeeded", python(incidents=[dict(LISTED, title=hostile)], count=1)
     )
     assert hostile in shown and "42" not in shown
+
+
+def test_a_question_from_before_plans_were_shown_is_listed_all_the_same():
+    old = dict(WAITING, shown={})
+    shown = answered("heal_approvals", "succeeded", python(approvals=[old], count=1))
+    assert [line for line in shown.splitlines() if line.strip()] == [
+        "%s about %s" % (QUESTION, INCIDENT),
+        "until 2026-01-01T00:30:00Z: heal approve %s or heal reject %s" % (QUESTION, QUESTION),
+    ]

@@ -56,6 +56,15 @@ facts = st.builds(
     budget_ok=st.booleans(),
     breaker_ok=st.booleans(),
     is_frozen=st.booleans(),
+    is_maintenance=st.booleans(),
+    is_paused=st.booleans(),
+    is_denied=st.booleans(),
+    is_storm=st.booleans(),
+    is_barred=st.booleans(),
+    is_quiet=st.booleans(),
+    wait_s=st.sampled_from([0.0, 1.0, 900.0, 901.0, math.inf, math.nan]),
+    asks=st.sampled_from([(), ("look at the script",)]),
+    objections=st.sampled_from([(), ("the guard says no",)]),
 )
 mostly_good = st.builds(
     dataclasses.replace,
@@ -66,7 +75,33 @@ mostly_good = st.builds(
     dry_run=st.booleans(),
     is_frozen=st.booleans(),
     autonomy=st.sampled_from(["approve", "auto"]),
+    asks=st.sampled_from([(), ("look at the script",)]),
+    is_quiet=st.booleans(),
 )
+# Each withdraws a permission that the defaults give.
+WITHDRAWN = [
+    {"budget_ok": False},
+    {"breaker_ok": False},
+    {"is_frozen": True},
+    {"is_maintenance": True},
+    {"is_paused": True},
+    {"is_denied": True},
+    {"is_storm": True},
+    {"is_barred": True},
+    {"is_quiet": True},
+    {"wait_s": 60.0},
+    {"wait_s": 1e9},
+    {"wait_s": math.nan},
+    {"asks": ("look at the script",)},
+    {"is_cleared": True},
+    {"dry_run": True},
+    {"autonomy": "approve"},
+    {"autonomy": "suggest"},
+    {"autonomy": "observe"},
+    {"response_level": "manual"},
+    {"response_level": "info"},
+    {"has_plan": False},
+]
 any_facts = facts | mostly_good
 
 
@@ -89,6 +124,27 @@ def test_acting_without_asking_needs_everything_to_be_in_order(found):
     assert found.autonomy == "auto" and found.response_level == "auto"
     assert found.attempts <= found.max_retries
     assert found.budget_ok and found.breaker_ok
+    assert not (found.is_maintenance or found.is_paused or found.is_denied or found.is_storm)
+    assert not (found.is_barred or found.asks) and found.wait_s <= 0
+
+
+@given(any_facts, st.sampled_from(WITHDRAWN))
+def test_less_permission_never_gives_more_autonomy(found, less):
+    if less == {"dry_run": True}:
+        return  # a dry run does nothing, whatever it is called
+    assert _freedom(dataclasses.replace(found, **less)) <= _freedom(found)
+
+
+@given(any_facts)
+def test_in_a_dry_run_nobody_is_asked_called_or_given_a_ticket(found):
+    strategy = decide(dataclasses.replace(found, dry_run=True)).strategy
+    assert strategy in (AUTOMATED, IGNORE)
+
+
+@given(any_facts)
+def test_in_quiet_hours_nobody_is_asked_or_called_but_for_a_storm(found):
+    quiet = dataclasses.replace(found, is_quiet=True, is_storm=False)
+    assert decide(quiet).strategy in (AUTOMATED, MANUAL, IGNORE)
 
 
 @given(any_facts)
@@ -152,6 +208,24 @@ def test_safe_mode_and_more_attempts_never_give_more_autonomy(found):
         ({"breaker_ok": False}, ESCALATE, "switched off"),
         ({"budget_ok": False}, ESCALATE, "budget"),
         ({"is_frozen": True}, APPROVE, "frozen"),
+        ({"is_maintenance": True}, IGNORE, "maintenance window"),
+        ({"is_paused": True}, ESCALATE, "paused"),
+        ({"is_paused": True, "severity": "warning"}, MANUAL, "paused"),
+        ({"is_denied": True}, ESCALATE, "command policy forbids"),
+        ({"is_denied": True, "severity": "info"}, MANUAL, "command policy forbids"),
+        ({"is_storm": True}, ESCALATE, "one message tells of all"),
+        ({"is_storm": True, "has_plan": False, "severity": "info"}, ESCALATE, "one message"),
+        ({"is_storm": True, "is_quiet": True}, ESCALATE, "one message"),
+        ({"is_storm": True, "response_level": "info"}, IGNORE, "response level is info"),
+        ({"is_barred": True}, ESCALATE, "a guard forbids it"),
+        ({"wait_s": 120.0}, IGNORE, "its next turn is in 120 s"),
+        ({"wait_s": 901.0}, ESCALATE, "too far away"),
+        ({"wait_s": math.nan}, ESCALATE, "too far away"),
+        ({"asks": ("a script",)}, APPROVE, "a script"),
+        ({"is_quiet": True}, AUTOMATED, "reversible"),
+        ({"is_quiet": True, "is_frozen": True}, MANUAL, "quiet hours"),
+        ({"is_quiet": True, "has_plan": False}, MANUAL, "a ticket instead of a call"),
+        ({"dry_run": True, "has_plan": False}, IGNORE, "else: escalate"),
     ],
 )
 def test_each_rule_decides_as_written(changes, strategy, words):

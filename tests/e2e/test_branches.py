@@ -178,7 +178,7 @@ def test_alert_that_ends_while_a_person_is_asked_withdraws_the_question(world):
     assert (incident.status, incident.resolution) == ("resolved", "self_resolved")
     assert world.engine.pending_inquiries() == []
     assert world.outcomes() == [{"outcome": "self_resolved", "strategy": "approve"}]
-    assert world.outside.messages == []
+    assert world.told("escalation") == []
 
 
 def test_alert_that_ends_during_the_remediation_stops_it(world):

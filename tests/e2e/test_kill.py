@@ -26,6 +26,7 @@ OUTAGES = 30
 KILLED_ACTIONS = 70
 # Longer than any claim, lease or delay of the pack.
 LONG_S = 7200.0
+RESPONDING = "SELECT id FROM incidents WHERE status IN ('analyzing', 'remediating', 'verifying')"
 ENDED = {"resolved", "escalated", "ticketed", "observed"}
 OUTAGE = Path(__file__).with_name("outage.py")
 
@@ -225,7 +226,9 @@ def test_whole_process_killed_at_random_moments(tmp_path, chance):
     world.open_store().close()
     for turn in range(OUTAGES):
         process = start_outage(world, turn)
-        if chance.random() < 0.9:
+        if turn % 3 == 0:  # surely in the middle of a response, however slow the machine
+            world.wait_for(lambda: world.rows(RESPONDING))
+        elif chance.random() < 0.9:
             process.stdout.readline()
         time.sleep(chance.uniform(0.0, 2.0))
         kill(process)
@@ -245,6 +248,7 @@ def test_whole_process_killed_at_random_moments(tmp_path, chance):
 
 def test_actions_killed_at_random_moments(tmp_path, chance):
     world = World(tmp_path)
+    world.open_store().close()
     killed = []
     is_over = threading.Event()
 

@@ -22,6 +22,7 @@ from selfheal.incidents import registry, timeline
 from selfheal.incidents.model import Incident
 from selfheal.store import Row, Store, open_store
 from standalone.engine import Engine, Execution
+from tests.remedy import scenes
 
 PACK = Path(__file__).resolve().parents[2]
 SECRET = "s3cret-token-of-the-config"
@@ -176,7 +177,7 @@ class World:
         self.settle()
         return result
 
-    def wait_for(self, what: Callable[[], Any], within_s: float = 30.0) -> Any:
+    def wait_for(self, what: Callable[[], Any], within_s: float = 60.0) -> Any:
         """The first truthy answer of `what`."""
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
@@ -247,7 +248,11 @@ def settings(directory: Path, url: str) -> Dict[str, Any]:
         "notify": {
             "webhook": {"url": url + "/messages", "token": SECRET, "headers": {"canary": CANARY}}
         },
-        "safety": {"autonomy_by_type": {"Asked": "approve"}},
+        "safety": {
+            **scenes.UNBOUNDED["safety"],
+            "autonomy_by_type": {"Asked": "approve"},
+            "command_table": scenes.write_command_table(directory),
+        },
     }
 
 

@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from selfheal.guard.commands import ALLOW, DENY, NEEDS_APPROVAL, lexer
+from selfheal.guard.commands import ALLOW, DENY, NEEDS_APPROVAL, lexer, load_policy
+from selfheal.guard.commands.second_reading import objection
 from selfheal.remedy.model import RISKS
 from tests import needs
 from tests.guard.command_words import (
@@ -74,7 +75,8 @@ def test_every_denial_reads_like_advice():
         assert decision.decision == DENY and decision.argv == () and decision.inverse == ()
         what, _, advice = decision.reason.partition("(rule %s). " % decision.rule)
         assert what.startswith("Refused ") and len(advice) > 10, command
-        assert advice.endswith((".", "`")) or "`replaces: " in advice, command
+        assert advice == decision.advice
+        assert "(safety.command_table): `" in advice or "no row can" in advice.lower(), command
         assert decision.reason.isascii() and "\n" not in decision.reason
         assert decision.risk in RISKS
 
@@ -245,3 +247,15 @@ def test_the_real_program_takes_the_words_to_run(program):
 def test_split_words_are_judged_as_the_line_is():
     for command in EVERYDAY:
         assert decide(lexer.words_of(command)) == decide(command)
+
+
+def test_a_listed_host_whose_name_chooses_another_protocol_needs_http(tmp_path):
+    path = tmp_path / "site.yaml"
+    path.write_text("lists: {hosts: [ftp.example.com, app.example.com]}")
+    policy = load_policy(str(path))
+    assert decide("curl ftp.example.com/health", policy).is_denied
+    for command in ("curl http://ftp.example.com/health", "curl app.example.com:8080/health"):
+        decision = decide(command, policy)
+        assert decision.decision == ALLOW and objection(decision, policy) == "", command
+    words = ("curl", "-q", "-g", "ftp.example.com/")
+    assert objection(decide("df -h")._replace(argv=words), policy)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selfheal.exceptions import InvalidInput, StoreError
 from selfheal.guard import locks
 from selfheal.store import open_store
 from tests import scene
@@ -56,6 +57,50 @@ def test_renewing_prolongs_and_keeps_the_beginning(store, clock):
     clock.at += 70
     locks.acquire(store, "x", "b", 60)
     assert store.one("SELECT * FROM locks")["acquired_at"] == clock.at
+
+
+@pytest.mark.parametrize(
+    ("name", "owner", "ttl_s"),
+    [
+        ("", "a", 60),
+        ("x", "", 60),
+        ("x", "a", 0),
+        ("x", "a", -1),
+        ("x", "a", float("nan")),
+        ("x", "a", float("inf")),
+    ],
+)
+def test_a_lock_of_nobody_or_for_no_time_is_an_error(store, name, owner, ttl_s):
+    with pytest.raises(InvalidInput):
+        locks.acquire(store, name, owner, ttl_s)
+    assert store.value("SELECT COUNT(*) FROM locks") == 0
+
+
+def test_an_expiry_that_is_no_time_is_not_free(tmp_path):
+    store = open_store(scene.store_url("sqlite", tmp_path))
+    locks.acquire(store, "x", "a", 60)
+    store.execute("UPDATE locks SET expires_at = 'soon'")
+    assert not locks.acquire(store, "x", "b", 60)
+    other = open_store(scene.store_url("postgresql", tmp_path))
+    locks.acquire(other, "x", "a", 60)
+    other.execute("UPDATE locks SET expires_at = 'NaN'")
+    assert not locks.acquire(other, "x", "b", 60)
+
+
+def test_a_store_that_is_gone_is_an_error_never_a_lock(store):
+    store.close()
+    with pytest.raises(StoreError):
+        locks.acquire(store, "x", "a", 60)
+
+
+def test_a_full_disk_takes_no_lock(tmp_path):
+    store = open_store(scene.store_url("sqlite", tmp_path))
+    store.query("PRAGMA max_page_count = %d" % store.value("PRAGMA page_count"))
+    taken = 0
+    with pytest.raises(StoreError, match="full"):
+        for number in range(10_000):
+            taken += locks.acquire(store, "lock-%d" % number, "a", 60)
+    assert store.value("SELECT COUNT(*) FROM locks") == taken
 
 
 def _race(url, number, start, answers):

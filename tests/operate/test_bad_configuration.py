@@ -40,6 +40,11 @@ VALUES = {
     "status": "failed",
     "fingerprint": "v1:" + "0" * 20,
     "into": "v1:" + "1" * 20,
+    "name": "prometheus",
+    "state": "open",
+    "reason": "x",
+    "question": "apr-1",
+    "scope": "global",
 }
 # The first answers with a table instead of failing, the others need no store.
 WITHOUT_STORE = {"check_config", "elk_search_errors", "error_explain"}
@@ -54,7 +59,7 @@ def actions():
             needed = {
                 name: VALUES[name]
                 for name, item in parameters.items()
-                if name != "function" and (item.get("required") or name == "into")
+                if name != "function" and (item.get("required") or name in ("into", "scope"))
             }
             yield pytest.param(parameters["function"]["default"], needed, id=described["name"])
 

@@ -42,22 +42,23 @@ def test_every_default_of_the_schema_is_fine():
     assert found({name: defaults(item) for name, item in SCHEMA.items()}) == []
 
 
-def test_ranges_name_settings_that_exist_and_their_defaults_lie_inside():
+def figures(described, path):
+    """Each number that `described` and what lies under it let a user set: (key, its default)."""
+    if described.get("type") in ("integer", "number"):
+        yield path, described["default"]
+    for name, item in (described.get("properties") or {}).items():
+        yield from figures(item, "%s.%s" % (path, name))
+
+
+def test_every_figure_of_the_schema_has_a_range_and_its_default_lies_inside():
+    defaults = dict(
+        figure for section, described in SCHEMA.items() for figure in figures(described, section)
+    )
+    assert set(configuration.RANGES) == {
+        key for key in defaults if not key.endswith(".timeout_s") or key in configuration.RANGES
+    }
     for key, (least, most) in configuration.RANGES.items():
-        section, name = key.split(".")
-        assert least <= SCHEMA[section]["properties"][name]["default"] <= most
-
-
-def test_every_figure_of_the_schema_has_a_range():
-    figures = {
-        "%s.%s" % (section, name)
-        for section, described in SCHEMA.items()
-        for name, item in (described.get("properties") or {}).items()
-        if item.get("type") in ("integer", "number")
-    }
-    assert {key for key in figures if not key.endswith(".timeout_s")} == {
-        key for key in configuration.RANGES if not key.endswith(".timeout_s")
-    }
+        assert least <= defaults[key] <= most
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,7 @@ def test_every_figure_of_the_schema_has_a_range():
         ),
         (
             {"safety": {"zzz": 1}},
-            "safety.zzz is not a setting; those there are: approval_minutes, autonomy",
+            "safety.zzz is not a setting; those there are: approval_minutes, approvers, autonomy",
         ),
         (
             {"alertmanager": {"ulr": "http://a"}},

@@ -8,13 +8,15 @@ import pytest
 
 from selfheal.exceptions import StoreError
 from selfheal.guard import locks
-from selfheal.incidents import registry
+from selfheal.incidents import flapping, registry
 from selfheal.notify import outbox
 from selfheal.operate import housekeeping as module
 from selfheal.operate.housekeeping import housekeeping
 from selfheal.remedy import execute, journal
 from selfheal.remedy.model import Command
+from selfheal.respond import waiting
 from tests import scene
+from tests.remedy import scenes
 
 
 @pytest.fixture(params=scene.BOTH)
@@ -43,10 +45,14 @@ def test_quiet_system_has_nothing_to_do(ctx, receiver, api):
         "dead_responses",
         "dead_executions",
         "dispatch",
+        "waits",
+        "lasting",
         "messages",
         "statistics",
         "retention",
         "rejected_signals",
+        "guard",
+        "audit",
     }
     assert receiver.requests == [] and api.requests == []
     assert ctx.store.query("SELECT * FROM locks") == []
@@ -142,6 +148,7 @@ def test_what_the_last_dead_response_left_half_done_is_undone_before_somebody_is
     ctx, receiver, tmp_path
 ):
     taken_back = tmp_path / "taken_back"
+    ctx.config.values["safety"] = {"command_table": scenes.write_command_table(tmp_path)}
     scene.incident(ctx.store, status="remediating", run_id="run-3", attempts=3)
     execution_id = scene.execution(ctx.store, status="interrupted")
     touch = execute.describe(Command(argv=("touch", str(taken_back))), 30.0)
@@ -174,7 +181,7 @@ def test_housekeeper_that_died_half_way_is_made_good_by_the_next(ctx, receiver, 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(module.finish, "escalate_to_oncall", killed)
+        patched.setattr(module.escalate, "escalate_to_oncall", killed)
         with pytest.raises(KeyboardInterrupt):
             housekeeping(ctx)
     housekeeping(ctx)
@@ -275,7 +282,11 @@ def test_dead_execution_of_an_incident_that_was_handed_over_is_ended(ctx):
     scene.incident(ctx.store, "inc-1", status="escalated", run_id="run-1")
     scene.execution(ctx.store, incident_id="inc-1", status="running", outcome={"owner": {}})
     result = housekeeping(ctx)
-    assert result["parts"]["dead_executions"] == {"interrupted": 1, "unreadable": 0}
+    assert result["parts"]["dead_executions"] == {
+        "interrupted": 1,
+        "unreadable": 0,
+        "undone": 0,
+    }
     assert ctx.store.value("SELECT status FROM execution_history") == "interrupted"
     assert registry.get(ctx.store, "inc-1").status == "escalated"
 
@@ -295,3 +306,19 @@ def test_housekeeper_that_died_before_the_clock_was_set_back_holds_up_nobody(ctx
     locks.acquire(ctx.store, module.LOCK, "dead", module.LOCK_S)
     ctx.clock.at -= 3 * 3600
     assert housekeeping(ctx)["ran"]
+
+
+def test_what_waited_for_its_next_turn_and_what_stopped_flapping_are_taken_care_of(ctx, receiver):
+    scene.incident(ctx.store, status="observed")
+    waiting.until(ctx.store, "inc-1", ctx.store.now() + 60)
+    scene.incident(ctx.store, "inc-2", status="escalated")
+    known = registry.get(ctx.store, "inc-2")
+    flapping.tell(ctx.store, known, "msg-1")
+    flapping.closed(ctx.store, known.group_key, is_by_person=False)
+    assert flapping.came_back(ctx.store, [known.group_key], 3600.0)
+    parts = housekeeping(ctx)["parts"]
+    assert (parts["waits"]["taken_up"], parts["lasting"]["told"]) == (0, 0)
+    ctx.clock.at += 3601
+    parts = housekeeping(ctx)["parts"]
+    assert (parts["waits"]["taken_up"], parts["lasting"]["told"]) == (1, 1)
+    assert [message["reason"] for message in receiver.messages] == ["keeps_coming"]

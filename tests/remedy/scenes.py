@@ -16,6 +16,35 @@ from tests import stores
 
 _numbers = itertools.count(1)
 
+# What the runbooks of tests run that the pack's command table has no row for, or refuses.
+COMMAND_TABLE = """
+programs:
+  'false': {risk: read-only}
+  no-such-program: {risk: read-only}
+  sleep: {replaces: sleep, risk: read-only, args: 'int 0..600', count: '1'}
+  echo: {replaces: echo, risk: read-only, args: any_word, count: 0..9}
+  printf: {replaces: printf, risk: read-only, args: any_word, count: 1..9}
+  cat: {replaces: cat, risk: read-only, args: any_word, count: 1..3}
+  touch: {replaces: touch, risk: reversible, args: any_word, count: '1'}
+  rm: {replaces: rm, risk: reversible, args: any_word, count: '1', flags: {-f: none}}
+patterns:
+  any_word: '[A-Za-z0-9/%][ -~]*'
+"""
+
+
+# For tests that carry out many remedies on one target in a moment, and are not about guards.
+UNBOUNDED = {
+    "safety": {
+        "retry_wait_minutes": 0,
+        "budgets": {
+            "%s_%s" % (what, period): 1000000
+            for what in ("target", "namespace", "cluster", "remedy", "global")
+            for period in ("hour", "day")
+        },
+        "breaker": {"min_calls": 1000},
+    }
+}
+
 
 class StillClock:
     """A clock that moves only when somebody sleeps, or by `advance`."""
@@ -50,6 +79,13 @@ class Platform:
         self.answered.append((inquiry_id, response))
 
 
+def write_command_table(directory: Path, text: str = COMMAND_TABLE) -> str:
+    """A site's own command table in `directory`; its path, for safety.command_table."""
+    path = directory / "commands.yaml"
+    path.write_text(text)
+    return str(path)
+
+
 def config_for(directory: Path, **resolver) -> dict:
     """A configuration whose store and runbooks are in `directory`."""
     (directory / "runbooks").mkdir(exist_ok=True)
@@ -61,7 +97,11 @@ def config_for(directory: Path, **resolver) -> dict:
         "healthy_hold": 0,
     }
     settings.update(resolver)
-    return {"database": {"url": stores.sqlite_url(directory)}, "resolver": settings}
+    return {
+        "database": {"url": stores.sqlite_url(directory)},
+        "resolver": settings,
+        "safety": {"command_table": write_command_table(directory)},
+    }
 
 
 def context_for(directory: Path, *, values=None, clock=None, url: str = "", **resolver) -> Context:
@@ -69,7 +109,8 @@ def context_for(directory: Path, *, values=None, clock=None, url: str = "", **re
     configuration.
     """
     config = config_for(directory, **resolver)
-    config.update(values or {})
+    for section, settings in (values or {}).items():
+        config[section] = {**config.get(section, {}), **settings}
     if url:
         config["database"] = {"url": url}
     store = open_store(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import os
 import signal
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from selfheal.config import Config
 from selfheal.exceptions import ExternalError, InvalidInput
 from selfheal.remedy import process
 from selfheal.remedy.model import Command
@@ -223,3 +225,48 @@ def test_when_we_are_killed_the_child_and_what_it_started_die(tmp_path):
     parent.kill()
     parent.wait()
     assert gone_within(pids, 5.0)
+
+
+ENVIRONMENT = Command(argv=(sys.executable, "-S", "-c", "import os; print(dict(os.environ))"))
+
+
+def test_the_whole_environment_is_ours_and_the_values(monkeypatch):
+    for name in ("LD_PRELOAD", "BASH_ENV", "PYTHONPATH", "KUBECONFIG", "http_proxy", "EDITOR"):
+        monkeypatch.setenv(name, "")
+    seen = set(ast.literal_eval(run(ENVIRONMENT, VALUE="x").stdout))
+    ours = {"PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "USER", "LOGNAME"}
+    assert {"PATH", "VALUE"} <= seen <= ours | {"VALUE", "LC_CTYPE"}  # Python adds LC_CTYPE
+
+
+def test_programs_are_not_looked_for_where_everybody_may_write(monkeypatch, tmp_path):
+    trap, fine = tmp_path / "trap", tmp_path / "fine"
+    for folder in (trap, fine):
+        folder.mkdir()
+        (folder / "whose").write_text("#!/bin/sh\necho %s\n" % folder.name)
+        (folder / "whose").chmod(0o755)
+    trap.chmod(0o777)
+    relative = os.path.relpath(str(trap))
+    monkeypatch.setenv("PATH", ":".join(["", ".", relative, str(trap), "/none", str(fine)]))
+    assert process.environment({})[b"PATH"] == os.fsencode(str(fine))
+    assert run(Command(argv=("whose",))).stdout == "fine\n"
+
+
+@pytest.mark.parametrize("path", [None, "", ":.:", "relative:/no/such/folder"])
+def test_without_a_usable_path_the_usual_one_counts(monkeypatch, path):
+    if path is None:
+        monkeypatch.delenv("PATH")
+    else:
+        monkeypatch.setenv("PATH", path)
+    assert b"/usr/bin" in process.environment({})[b"PATH"].split(b":")
+
+
+def test_words_are_never_read_by_a_shell(tmp_path):
+    words = ("$HOME", "`id`", "a;b", "*", "~", "|", ">", str(tmp_path / "x"), "a b", "\n")
+    assert run(Command(argv=("/usr/bin/printf", "%s\\n", *words))).stdout == "".join(
+        word + "\n" for word in words
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_command_has_300_seconds_unless_somebody_says_otherwise():
+    assert Config({}).number("resolver.timeout") == 300

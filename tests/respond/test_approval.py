@@ -7,7 +7,8 @@ import pytest
 from selfheal.exceptions import InvalidInput, NotFound, Refused
 from selfheal.incidents import model, registry
 from selfheal.respond.analyze import analyze_incident
-from selfheal.respond.approval import approval_asked, request_approval, settle_approval
+from selfheal.respond.approval.asking import approval_asked, request_approval
+from selfheal.respond.approval.settling import settle_approval
 from selfheal.respond.decide import determine_response_strategy
 from selfheal.respond.remediate import remediate
 from tests import stores
@@ -41,7 +42,8 @@ def test_a_yes_in_time_lets_exactly_this_plan_through(ctx):
     incident_id, approval_id = asked(ctx)
     assert registry.get(ctx.store, incident_id).status == model.AWAITING_APPROVAL
     assert remediate(ctx, incident_id, "run-1")["outcome"] == "refused"
-    assert settle_approval(ctx, incident_id, approval_id, "yes", "run-1") == {"verdict": "approved"}
+    settled = settle_approval(ctx, incident_id, approval_id, "yes", "run-1")
+    assert settled["verdict"] == "approved"
     assert remediate(ctx, incident_id, "run-1")["outcome"] == "done"
     assert [
         entry["message"] for entry in scenes.timeline_of(ctx.store, incident_id, "approval_settled")

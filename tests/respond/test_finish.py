@@ -13,7 +13,7 @@ from selfheal import door
 from selfheal.exceptions import Conflict, InvalidInput, NotFound, StoreError
 from selfheal.guard import locks
 from selfheal.incidents import registry
-from selfheal.respond import finish
+from selfheal.respond import escalate, finish
 from selfheal.store import open_store
 from tests import scene
 
@@ -33,7 +33,7 @@ STEPS = {
     "close": lambda ctx, **more: finish.close_incident(ctx, "inc-1", **more),
     "observe": lambda ctx, **more: finish.observe_incident(ctx, "inc-1", **more),
     "ticket": lambda ctx, **more: finish.create_incident_ticket(ctx, "inc-1", **more),
-    "escalate": lambda ctx, **more: finish.escalate_to_oncall(ctx, "inc-1", **more),
+    "escalate": lambda ctx, **more: escalate.escalate_to_oncall(ctx, "inc-1", **more),
 }
 
 
@@ -227,7 +227,7 @@ def test_closed_incident_gets_no_ticket(ctx, receiver):
 def test_ticket_after_escalation_does_not_repeat_when_called_again(ctx):
     scene.incident(ctx.store)
     finish.create_incident_ticket(ctx, "inc-1")
-    finish.escalate_to_oncall(ctx, "inc-1", reason="strategy")
+    escalate.escalate_to_oncall(ctx, "inc-1", reason="strategy")
     assert finish.create_incident_ticket(ctx, "inc-1")["status"] == "escalated"
 
 
@@ -250,7 +250,7 @@ def test_escalation_reaches_people_with_the_story(ctx, receiver):
             "updated_at": 0,
         },
     )
-    result = finish.escalate_to_oncall(ctx, "inc-1", reason="undo_failed")
+    result = escalate.escalate_to_oncall(ctx, "inc-1", reason="undo_failed")
     assert {key: result[key] for key in ("status", "escalated", "delivered", "recorded")} == {
         "status": "escalated",
         "escalated": True,
@@ -267,7 +267,7 @@ def test_escalation_reaches_people_with_the_story(ctx, receiver):
 
 def test_resolved_incident_calls_nobody(ctx, receiver):
     scene.incident(ctx.store, status="resolved")
-    result = finish.escalate_to_oncall(ctx, "inc-1", run_id="run-1", reason="close_failed")
+    result = escalate.escalate_to_oncall(ctx, "inc-1", run_id="run-1", reason="close_failed")
     assert (result["escalated"], result["status"], result["outbox_id"]) == (False, "resolved", "")
     assert "resolved" in result["note"]
     assert receiver.requests == [] and ctx.store.query("SELECT * FROM locks") == []
@@ -275,17 +275,17 @@ def test_resolved_incident_calls_nobody(ctx, receiver):
 
 def test_reopened_incident_may_call_again(ctx, receiver):
     scene.incident(ctx.store)
-    first = finish.escalate_to_oncall(ctx, "inc-1")
+    first = escalate.escalate_to_oncall(ctx, "inc-1")
     registry.update(ctx.store, "inc-1", status="analyzing", reopened=1)
-    second = finish.escalate_to_oncall(ctx, "inc-1")
+    second = escalate.escalate_to_oncall(ctx, "inc-1")
     assert first["outbox_id"] != second["outbox_id"] and len(receiver.requests) == 2
 
 
 def test_second_response_to_the_same_incident_does_not_call_again(ctx, receiver):
     scene.incident(ctx.store)
-    first = finish.escalate_to_oncall(ctx, "inc-1", reason="strategy")
+    first = escalate.escalate_to_oncall(ctx, "inc-1", reason="strategy")
     registry.claim(ctx.store, "inc-1", "run-2", 600)
-    second = finish.escalate_to_oncall(ctx, "inc-1", run_id="run-2", reason="not_resolved")
+    second = escalate.escalate_to_oncall(ctx, "inc-1", run_id="run-2", reason="not_resolved")
     assert second["escalated"] and second["outbox_id"] == first["outbox_id"]
     assert len(receiver.requests) == 1
     assert scene.kinds(ctx.store).count("escalated") == 2
@@ -294,7 +294,7 @@ def test_second_response_to_the_same_incident_does_not_call_again(ctx, receiver)
 def test_run_that_lost_its_incident_leaves_it_to_the_living_one(ctx, receiver):
     scene.incident(ctx.store)
     registry.claim(ctx.store, "inc-1", "run-2", 600)
-    result = finish.escalate_to_oncall(ctx, "inc-1", run_id="run-1", reason="workflow_failed")
+    result = escalate.escalate_to_oncall(ctx, "inc-1", run_id="run-1", reason="workflow_failed")
     assert not result["escalated"] and "run-2" in result["note"]
     assert registry.get(ctx.store, "inc-1").status == "analyzing" and receiver.requests == []
 
@@ -302,7 +302,7 @@ def test_run_that_lost_its_incident_leaves_it_to_the_living_one(ctx, receiver):
 def test_escalating_by_hand_stops_the_running_response(ctx):
     scene.incident(ctx.store)
     registry.claim(ctx.store, "inc-1", "run-1", 600)
-    assert finish.escalate_to_oncall(ctx, "inc-1")["escalated"]
+    assert escalate.escalate_to_oncall(ctx, "inc-1")["escalated"]
     with pytest.raises(Conflict):
         registry.hold(ctx.store, registry.get(ctx.store, "inc-1"), "run-1", 60)
     ctx.clock.at += 601
@@ -322,7 +322,7 @@ def test_undelivered_escalation_is_said_once_on_the_timeline(url, receiver, answ
         receiver.answers = [answer]
     scene.incident(ctx.store)
     for _ in range(3):
-        result = finish.escalate_to_oncall(ctx, "inc-1", reason="strategy")
+        result = escalate.escalate_to_oncall(ctx, "inc-1", reason="strategy")
         ctx.clock.at += 4000
     assert result["escalated"] and not result["delivered"] and result["outbox_id"]
     assert scene.kinds(ctx.store) == kinds
@@ -333,11 +333,11 @@ def test_message_that_keeps_failing_is_said_on_the_timeline(url, receiver):
     receiver.answers = [(500, {}, b"")]
     scene.incident(ctx.store)
     for _ in range(14):
-        finish.escalate_to_oncall(ctx, "inc-1", reason="strategy")
+        escalate.escalate_to_oncall(ctx, "inc-1", reason="strategy")
         ctx.clock.at += 4000
     assert scene.kinds(ctx.store) == ["escalated", "delivery_failed", "not_delivered"]
     receiver.answers = [(200, {}, b"")]
-    assert finish.escalate_to_oncall(ctx, "inc-1", reason="strategy")["delivered"]
+    assert escalate.escalate_to_oncall(ctx, "inc-1", reason="strategy")["delivered"]
     assert scene.kinds(ctx.store)[-1] == "notified"
 
 
@@ -350,7 +350,7 @@ def test_escalations_at_the_same_time_make_one_message(url, receiver):
     def work():
         ctx = scene.context(url, notify=scene.webhook(receiver))
         start.wait(10)
-        results.append(finish.escalate_to_oncall(ctx, "inc-1", reason="strategy"))
+        results.append(escalate.escalate_to_oncall(ctx, "inc-1", reason="strategy"))
         ctx.close()
 
     workers = [threading.Thread(target=work) for _ in range(5)]
@@ -372,9 +372,13 @@ def broken_url(tmp_path):
     return "sqlite:///%s" % (tmp_path / "file" / "selfheal.db")
 
 
+ROOMS = {"escalate_to_oncall": "escalate", "report_failure": "escalate"}
+
+
 def call(function, url, receiver, **parameters):
     config = {"database": {"url": url}, "notify": scene.webhook(receiver)}
-    return door.call("selfheal.respond.finish.%s" % function, parameters, config=config)
+    path = "selfheal.respond.%s.%s" % (ROOMS.get(function, "finish"), function)
+    return door.call(path, parameters, config=config)
 
 
 @pytest.mark.parametrize(
@@ -403,7 +407,7 @@ def test_store_that_fails_half_way_does_not_silence_the_escalation(tmp_path, rec
     ctx = scene.context(scene.store_url("sqlite", tmp_path), notify=scene.webhook(receiver))
     scene.incident(ctx.store)
     ctx.store.execute("DROP TABLE outbox")
-    result = finish.escalate_to_oncall(ctx, "inc-1", reason="strategy")
+    result = escalate.escalate_to_oncall(ctx, "inc-1", reason="strategy")
     assert result["delivered"] and not result["recorded"]
     assert registry.get(ctx.store, "inc-1").status == "open"  # so that it is taken up again
 
@@ -425,12 +429,12 @@ def test_nobody_reached_at_all_is_an_error_that_says_so(receiver, broken_url):
 
 def test_failure_without_an_incident_is_told_once_an_hour(ctx, receiver):
     for _ in range(5):
-        result = finish.report_failure(ctx, "AlertmanagerSensor", "ended with exit code 3")
+        result = escalate.report_failure(ctx, "AlertmanagerSensor", "ended with exit code 3")
     assert result["delivered"] and not result["escalated"]
     assert [message["kind"] for message in receiver.messages] == ["failure"]
     ctx.clock.at += 3600
-    finish.report_failure(ctx, "AlertmanagerSensor", "ended with exit code 3")
-    finish.report_failure(ctx, "AlertmanagerSensor", "ended with exit code 4")
+    escalate.report_failure(ctx, "AlertmanagerSensor", "ended with exit code 3")
+    escalate.report_failure(ctx, "AlertmanagerSensor", "ended with exit code 4")
     assert len(receiver.requests) == 3
 
 
@@ -438,7 +442,7 @@ def test_failure_without_an_incident_is_told_once_an_hour(ctx, receiver):
 def test_failed_workflow_escalates_its_incident(ctx, receiver, named):
     scene.incident(ctx.store)
     registry.claim(ctx.store, "inc-1", "run-1", 600)
-    result = finish.report_failure(ctx, "selfheal.incident_response", "timeout", **named)
+    result = escalate.report_failure(ctx, "selfheal.incident_response", "timeout", **named)
     assert (
         result["escalated"] and result["incident_id"] == "inc-1" and result["status"] == "escalated"
     )
@@ -449,7 +453,7 @@ def test_failed_workflow_escalates_its_incident(ctx, receiver, named):
 def test_failed_workflow_does_not_take_the_incident_from_a_living_response(ctx, receiver):
     scene.incident(ctx.store)
     registry.claim(ctx.store, "inc-1", "run-2", 600)
-    result = finish.report_failure(ctx, "selfheal.incident_response", "failed", "run-1", "inc-1")
+    result = escalate.report_failure(ctx, "selfheal.incident_response", "failed", "run-1", "inc-1")
     assert not result["escalated"] and "another response" in result["note"]
     assert registry.is_held(ctx.store, "inc-1") and receiver.requests == []
 
@@ -457,13 +461,13 @@ def test_failed_workflow_does_not_take_the_incident_from_a_living_response(ctx, 
 @pytest.mark.parametrize("status", ["escalated", "ticketed", "observed", "resolved"])
 def test_failure_after_the_incident_was_handed_over_changes_nothing(ctx, receiver, status):
     scene.incident(ctx.store, status=status, run_id="run-1")
-    result = finish.report_failure(ctx, "selfheal.incident_response", "failed", "run-1", "inc-1")
+    result = escalate.report_failure(ctx, "selfheal.incident_response", "failed", "run-1", "inc-1")
     assert not result["escalated"] and result["status"] == status and result["note"]
     assert receiver.requests == []
 
 
 def test_failure_of_an_incident_that_is_gone_is_told_all_the_same(ctx, receiver):
-    assert finish.report_failure(ctx, "selfheal.incident_response", "failed", "run-9", "inc-9")[
+    assert escalate.report_failure(ctx, "selfheal.incident_response", "failed", "run-9", "inc-9")[
         "delivered"
     ]
     assert receiver.messages[0]["execution_id"] == "run-9"

@@ -15,6 +15,7 @@ from selfheal.remedy import journal
 from selfheal.respond.analyze import analyze_incident
 from selfheal.respond.decide import determine_response_strategy
 from selfheal.respond.remediate import remediate, undo_remediation
+from selfheal.store import dump
 from tests.remedy import scenes, web
 
 
@@ -61,6 +62,7 @@ def test_all_steps_are_done_and_recorded(ctx, tmp_path):
     assert kinds == [
         "analyzed",
         "decided",
+        "guard_allowed",
         "remediation_started",
         "remediation_step",
         "remediation_step",
@@ -459,3 +461,21 @@ def test_the_outcome_is_written_when_the_remedy_breaks_off_by_a_defect(ctx, tmp_
         remediate(ctx, incident_id, "run-1")
     assert scenes.rows_of(ctx.store, "execution_history")[0]["status"] == journal.FAILED
     assert locks.holder(ctx.store, "target:shop") is None
+
+
+def test_values_that_changed_since_the_decision_are_refused(tmp_path):
+    ctx = scenes.context_for(tmp_path)
+    scenes.write_runbook(
+        tmp_path,
+        values={"UNIT": "labels.name"},
+        steps=[{"name": "act", "command": scenes.shell("touch %s/acted" % tmp_path)}],
+    )
+    incident_id = scenes.add_incident(ctx.store, labels={"name": "web"})
+    analyze_incident(ctx, incident_id, "run-1")
+    assert determine_response_strategy(ctx, incident_id, "run-1")["strategy"] == "automated"
+    signal = dump({"labels": {"alertname": "ServiceDown", "name": "db"}, "annotations": {}})
+    ctx.store.execute("UPDATE incidents SET signal = ? WHERE id = ?", (signal, incident_id))
+    answer = remediate(ctx, incident_id, "run-1")
+    assert answer["outcome"] == "refused" and "values" in answer["reason"]
+    assert not (tmp_path / "acted").exists()
+    ctx.close()

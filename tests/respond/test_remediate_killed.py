@@ -57,6 +57,7 @@ def act(tmp_path, incident_id, run_id="run-1", delay_s=0.0, sign=signal.SIGKILL)
     answer, or None.
     """
     config = scenes.config_for(tmp_path)
+    config["safety"].update(scenes.UNBOUNDED["safety"])
     config["resolver"]["timeout"] = 20
     child = subprocess.Popen(
         [sys.executable, "-c", ACTION, str(LIBRARY), json.dumps(config), incident_id, run_id],
@@ -87,7 +88,7 @@ def prepared(ctx, run_id) -> str:
 
 @pytest.fixture
 def ctx(tmp_path):
-    context = scenes.context_for(tmp_path)
+    context = scenes.context_for(tmp_path, values=scenes.UNBOUNDED)
     scenes.write_runbook(tmp_path, steps=[counting(tmp_path, number) for number in (1, 2, 3)])
     yield context
     context.close()
@@ -136,6 +137,7 @@ def test_killed_while_undoing_the_next_undo_ends_it(ctx, tmp_path):
     incident_id = prepared(ctx, "run-1")
     assert remediate(ctx, incident_id, "run-1")["outcome"] == "done"
     config = scenes.config_for(tmp_path)
+    config["safety"].update(scenes.UNBOUNDED["safety"])
     code = ACTION.replace("remediate.remediate", "remediate.undo_remediation")
     for delay_s in (0.0, 0.02, 0.04, 0.06):
         child = subprocess.Popen(
@@ -166,6 +168,7 @@ def test_told_to_end_it_ends_its_command_and_writes_the_outcome(ctx, tmp_path):
     )
     incident_id = prepared(ctx, "run-1")
     config = scenes.config_for(tmp_path)
+    config["safety"].update(scenes.UNBOUNDED["safety"])
     child = subprocess.Popen(
         [sys.executable, "-c", ACTION, str(LIBRARY), json.dumps(config), incident_id, "run-1"],
         stdout=subprocess.PIPE,

@@ -20,7 +20,7 @@ from tests.remedy import scenes, web
 
 @pytest.fixture
 def ctx(tmp_path, url):
-    context = scenes.context_for(tmp_path, url=url)
+    context = scenes.context_for(tmp_path, url=url, values=scenes.UNBOUNDED)
     yield context
     context.close()
 

@@ -311,7 +311,7 @@ def test_serve_takes_webhooks_with_its_key_until_interrupted(mini: Miniature) ->
             "it was healed",
         )
         served.send_signal(signal.SIGTERM)
-        assert served.wait(20) == 0
+        assert served.wait(60) == 0
     finally:
         served.kill()
         served.communicate()

@@ -480,7 +480,7 @@ SAMPLES = [
 ]
 
 
-@pytest.mark.parametrize("value", SAMPLES, ids=[repr(value)[:30] for value in SAMPLES])
+@pytest.mark.parametrize("value", SAMPLES, ids=range(len(SAMPLES)))
 def test_a_value_is_serialised_or_refused_as_by_orjson(value):
     orjson = needs.module("orjson")
     try:

@@ -104,7 +104,7 @@ def test_records_without_an_incident_go_by_their_own_age(store):
         store.insert(
             "rejected_signals", {"id": name, "at": at, "source": "s", "reason": "r", "sample": ""}
         )
-        store.insert("budgets", {"name": name, "period_start": at, "period_s": 60.0, "used": 1})
+        store.insert("budgets", {"name": name, "execution_id": name, "at": at})
         store.insert("statistics", {"at": at, "figures": "{}"})
         store.insert(
             "error_intake",

@@ -8,14 +8,16 @@ text neutralised, size capped. `actions/run.py` is the only caller in production
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import logging
 import traceback
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 from selfheal.config import Config
 from selfheal.context import Context
-from selfheal.exceptions import SelfhealError
+from selfheal.exceptions import InvalidInput, SelfhealError
+from selfheal.ids import is_id
 from selfheal.text import cap, neutralise, scrub, truncate
 
 ROOT = "selfheal."
@@ -43,7 +45,8 @@ def call(
     harmless = _Harmless(ctx.config)
     ctx.log.addFilter(harmless)
     try:
-        result = _resolve(function)(ctx, **parameters)
+        work = _resolve(function)
+        result = work(ctx, **_usable(work, parameters))
         if not isinstance(result, dict):
             raise TypeError("%s returned %s, not a dict" % (function, type(result).__name__))
         return True, presentable(result, ctx.config)
@@ -98,6 +101,37 @@ def _resolve(function: str) -> Any:
         raise ValueError("%r is not a function of this pack" % function)
     module_name, _, name = function.rpartition(".")
     return getattr(importlib.import_module(module_name), name)
+
+
+def _usable(work: Callable[..., Any], parameters: Mapping[str, Any]) -> Dict[str, Any]:
+    """`parameters` without those that are null, which counts as not given. Raises InvalidInput for
+    what is missing, is no text where text is asked for, or names more or less than one thing.
+    """
+    given = {name: value for name, value in parameters.items() if value is not None}
+    for name, one in list(inspect.signature(work).parameters.items())[1:]:
+        names_one = name.endswith("_id")
+        form = "one id, such as inc-01jd5k3x9q-8f2k1z" if names_one else "text"
+        if name not in given:
+            if one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD:
+                raise InvalidInput("%s is missing: give %s" % (name, form))
+        elif one.annotation in ("str", str):
+            problem = _problem(given[name], names_one and given[name] != one.default)
+            if problem:
+                raise InvalidInput("%s must be %s, not %s" % (name, form, problem))
+    return given
+
+
+def _problem(value: Any, names_one: bool) -> str:
+    """What is wrong with a text, or with an id; empty for nothing."""
+    if not isinstance(value, str):
+        return "a value of type %s" % type(value).__name__
+    if names_one and not is_id(value):
+        return repr(truncate(value, 80)) if value.strip() else "an empty one"
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return "a text that holds half a character"
+    return ""
 
 
 def _failure(error_type: str, message: str, retryable: bool, config: Config) -> Dict[str, Any]:

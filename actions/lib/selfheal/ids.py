@@ -8,16 +8,25 @@ and a StackStorm parameter.
 from __future__ import annotations
 
 import os
+import re
 import threading
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
 _RANDOM_BITS = 30
+_ID = re.compile(r"[0-9A-Za-z_-]{1,64}\Z")
 _lock = threading.Lock()
 _last = [0]
 
 
 def _base32(number: int, width: int) -> str:
     return "".join(_DIGITS[(number >> shift) & 31] for shift in range(5 * (width - 1), -1, -5))
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` can be the identifier of one thing, ours or StackStorm's: no pattern, no list
+    and never empty.
+    """
+    return _ID.match(text) is not None
 
 
 def new_id(prefix: str, now: float) -> str:

@@ -46,10 +46,13 @@ def query(http: Any, target: Mapping[str, Any], expression: str) -> List[Sample]
                 one_line(expression),
                 one_line(str(body.get("error") if isinstance(body, dict) else body)),
             ),
-            retryable=False,
+            retryable=_may_pass(answer.status),
         )
     if not answer.ok:
-        raise ExternalError("%s answered %d: %s" % (answer.url, answer.status, answer.text(200)))
+        raise ExternalError(
+            "%s answered %d: %s" % (answer.url, answer.status, answer.text(200)),
+            retryable=_may_pass(answer.status),
+        )
     try:
         return _samples(body["data"])
     except (KeyError, TypeError, ValueError, IndexError) as error:
@@ -65,6 +68,11 @@ def show(sample: Sample) -> str:
     labels = ", ".join("%s=%s" % pair for pair in sorted(sample.labels.items()))
     value = "%g" % sample.value if math.isfinite(sample.value) else str(sample.value)
     return "%s (%s)" % (value, one_line(labels, 120)) if labels else value
+
+
+def _may_pass(status: int) -> bool:
+    """Whether it is Prometheus that has trouble, and not the question."""
+    return status >= 500 or status == 429
 
 
 def _samples(data: Mapping[str, Any]) -> List[Sample]:

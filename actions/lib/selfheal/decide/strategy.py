@@ -2,11 +2,13 @@
 out.
 
 The rules stand in order; the first that settles the matter ends it. Acting without asking is what
-is left when no rule objects, and more risk never gives more of it.
+is left when no rule objects, and neither more risk nor an objection more ever gives more of it. In
+a dry run nobody is asked, called, or given a ticket: what would have been decided is a reason.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Callable, List, Optional, Tuple
 
@@ -21,6 +23,8 @@ AUTONOMIES = ("observe", "suggest", "approve", "auto")
 RESPONSE_LEVELS = ("info", "auto", "manual")
 HARMLESS = ("read-only", "reversible")
 RISKS = (*HARMLESS, "disruptive", "destructive")
+# A remedy that may begin again within so many seconds is waited for; longer, and a person is told.
+PATIENCE_S = 900.0
 
 Verdict = Tuple[str, str]
 
@@ -29,8 +33,11 @@ Verdict = Tuple[str, str]
 class Facts:
     """All that the decision depends on. `attempts` counts the response that is being decided.
 
-    An unknown `risk` counts as destructive. The last four are for guards; their defaults object to
-    nothing.
+    An unknown `risk` counts as destructive. What follows `is_cleared` is for guards; the defaults
+    object to nothing. `objections` are guards' own words, for each of: `is_paused`, `is_denied` (a
+    command that policy forbids), `is_storm`, `budget_ok`, `breaker_ok`, `is_barred` (any other
+    guard). `wait_s` is how long the remedy must wait for its next turn, 0 for not at all. `asks`
+    says why a person must see the plan although its risk alone would not ask.
     """
 
     severity: str
@@ -49,6 +56,15 @@ class Facts:
     breaker_ok: bool = True
     is_frozen: bool = False
     environment: str = ""
+    is_maintenance: bool = False
+    is_paused: bool = False
+    is_denied: bool = False
+    is_storm: bool = False
+    is_barred: bool = False
+    is_quiet: bool = False
+    wait_s: float = 0.0
+    asks: Tuple[str, ...] = ()
+    objections: Tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,17 +77,32 @@ class Decision:
 
 def decide(facts: Facts) -> Decision:
     """The strategy for `facts`."""
+    decision = _decided(facts)
+    if decision.strategy in (AUTOMATED, IGNORE):
+        return decision
+    if facts.dry_run:
+        note = "it is a dry run, so nobody is asked or called and nothing is done (else: %s)"
+        return Decision(IGNORE, (*decision.reasons, note % decision.strategy))
+    # A storm is told once for all of it, at any hour.
+    if facts.is_quiet and decision.strategy in (APPROVE, ESCALATE) and not facts.is_storm:
+        note = "these are quiet hours for the severity %s: a ticket instead of a call"
+        return Decision(MANUAL, (*decision.reasons, note % facts.severity))
+    return decision
+
+
+def _decided(facts: Facts) -> Decision:
     for rule in _SETTLING:
         verdict = rule(facts)
         if verdict is not None:
             return Decision(verdict[0], (verdict[1],))
-    objections = [objection for objection in (rule(facts) for rule in _CAUTIONS) if objection]
-    if not objections:
+    for barrier in _BARRIERS:
+        verdict = barrier(facts)
+        if verdict is not None:
+            return Decision(verdict[0], (verdict[1], *facts.objections))
+    doubts = [doubt for doubt in (rule(facts) for rule in _CAUTIONS) if doubt]
+    if not doubts:
         return Decision(AUTOMATED, _why_automated(facts))
-    if facts.dry_run:
-        objections.append("it is a dry run, so nobody is asked and nothing is done")
-        return Decision(IGNORE, tuple(objections))
-    return Decision(APPROVE, (*objections, "so a person is asked first"))
+    return Decision(APPROVE, (*doubts, *facts.asks, "so a person is asked first"))
 
 
 def _cleared(facts: Facts) -> Optional[Verdict]:
@@ -126,12 +157,49 @@ def _suggesting(facts: Facts) -> Optional[Verdict]:
     return None
 
 
-def _guarded(facts: Facts) -> Optional[Verdict]:
+def _maintenance(facts: Facts) -> Optional[Verdict]:
+    return (IGNORE, "this is a maintenance window: record only") if facts.is_maintenance else None
+
+
+def _stormy(facts: Facts) -> Optional[Verdict]:
+    if not facts.is_storm:
+        return None
+    return ESCALATE, "too many incidents at once: nothing is remedied, one message tells of all"
+
+
+def _barred(facts: Facts) -> Optional[Verdict]:
+    if facts.is_barred:
+        return ESCALATE, "a guard forbids it, or could not find out whether it may be done"
     if not facts.breaker_ok:
         return ESCALATE, "this remedy has failed too often lately and is switched off for now"
     if not facts.budget_ok:
         return ESCALATE, "the budget of automatic changes is used up"
     return None
+
+
+def _for_people(facts: Facts) -> Optional[Verdict]:
+    if facts.is_paused:
+        what = "somebody has paused this remedy: people do it meanwhile"
+    elif facts.is_denied:
+        what = "the command policy forbids what the plan would run: people must find another way"
+    else:
+        return None
+    return (ESCALATE if _is_urgent(facts) else MANUAL), what
+
+
+def _waiting(facts: Facts) -> Optional[Verdict]:
+    if facts.wait_s <= 0:
+        return None
+    if facts.wait_s <= PATIENCE_S:  # false for NaN
+        return IGNORE, (
+            "the same remedy began here not long ago: its next turn is in %d s, and it is looked "
+            "at again then" % math.ceil(facts.wait_s)
+        )
+    return ESCALATE, "the same remedy began here too often: its next turn is too far away"
+
+
+def _is_urgent(facts: Facts) -> bool:
+    return facts.severity not in ("warning", "info")
 
 
 def _unsafe(facts: Facts) -> str:
@@ -159,6 +227,10 @@ def _frozen(facts: Facts) -> str:
     return "changes are frozen now" if facts.is_frozen else ""
 
 
+def _asking(facts: Facts) -> str:
+    return "the plan holds what a person must see first" if facts.asks else ""
+
+
 def _why_automated(facts: Facts) -> Tuple[str, ...]:
     reasons: List[str] = [
         "the plan is %s%s"
@@ -174,11 +246,18 @@ def _why_automated(facts: Facts) -> Tuple[str, ...]:
 
 _SETTLING: Tuple[Callable[[Facts], Optional[Verdict]], ...] = (
     _cleared,
+    _maintenance,
     _level,
     _observing,
+    _stormy,
     _worn_out,
     _planless,
     _suggesting,
-    _guarded,
 )
-_CAUTIONS: Tuple[Callable[[Facts], str], ...] = (_unsafe, _unsure, _bound, _frozen)
+# What guards say of a plan; their own words follow the rule's.
+_BARRIERS: Tuple[Callable[[Facts], Optional[Verdict]], ...] = (
+    _for_people,
+    _barred,
+    _waiting,
+)
+_CAUTIONS: Tuple[Callable[[Facts], str], ...] = (_unsafe, _unsure, _bound, _frozen, _asking)

@@ -38,7 +38,9 @@ _LEADS = (
     r"(?<![\w\])])\((?=[0-9]{1,3}\)(?-i:[A-Z][a-z]+\s[a-z]))",  # (111)Connection refused
 )
 _CODES = re.compile(
-    r"(?i)(?P<lead>%s)"
+    # The first letters of all leads (the last is an s to a search that ignores case): most of a
+    # line is passed over at a third of the cost of trying each lead everywhere.
+    r"(?i)(?=(?-i:[cefhrsCEFHRS(\u017f]))(?P<lead>%s)"
     r"(?P<code>-?[0-9]{1,6}|0x[0-9a-fA-F]{8}|(?-i:[0-9A-Z]{2}[0-9P][0-9]{2}))"
     r"(?![\w%%]|[.:\-][\w]|/[^A-Z])" % "|".join(_LEADS)
 )

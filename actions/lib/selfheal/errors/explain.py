@@ -20,6 +20,7 @@ from selfheal.errors.fingerprint import (
 from selfheal.errors.stacks import Trace, read
 from selfheal.exceptions import InvalidInput, NotFound
 from selfheal.store import load
+from selfheal.text import one_line
 
 if TYPE_CHECKING:
     from selfheal.context import Context
@@ -139,5 +140,6 @@ def _stored(ctx: Context, fingerprint: str) -> Dict[str, str]:
                 }
     raise NotFound(
         "no stored error has the fingerprint %s; error_pattern_list shows those there are, and"
-        " retention may have removed its documents: give the message instead" % fingerprint
+        " retention may have removed its documents: give the message instead"
+        % one_line(fingerprint, 64)
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import lru_cache
 from typing import Dict, List, Optional, Tuple
 
 from selfheal.errors import codes, phrases, tokens
@@ -20,6 +21,7 @@ HEAD = 2000  # characters of a message that count
 SHORT_LEAD = 4  # words; a first line with fewer ("Error:") is read together with the next
 _CACHED_WORDS = 30_000
 _CACHED_LINES = 8_000
+_CACHED_TRACES = 1_000
 _SHORT_VALUE = 3
 _LONGEST_WORD = 120
 _LONGEST_LINE = 1_000
@@ -37,10 +39,16 @@ class _Words(Dict[str, str]):
         self._forms: Dict[str, str] = {}
 
     def __missing__(self, word: str) -> str:
+        if word.isdigit() and word.isascii() and len(word) > _SHORT_VALUE:
+            return "<num>"  # the commonest value, for which no pattern is needed
         found = VALUE(word)
         if found is not None and len(word) > _SHORT_VALUE:
             # It will hardly come again; it must not drive out what will.
-            return self._of_value(word, found)
+            kind = found.lastindex or 0
+            start, end = found.span(kind)
+            if not start and kind != ID:
+                return PLACEHOLDERS[kind] + word[end:]  # and nothing else: no key, no cue
+            return self._of_value(word, kind, start, end)
         form = tokens.mask(word) if found is None else quick(word) or ""
         if codes.is_cue(word):
             form = codes.MARK + form
@@ -52,11 +60,7 @@ class _Words(Dict[str, str]):
             self[word] = form
         return form
 
-    def _of_value(self, word: str, found: re.Match[str]) -> str:
-        kind = found.lastindex or 0
-        start, end = found.span(kind)
-        if not start and kind != ID:
-            return PLACEHOLDERS[kind] + word[end:]  # a value and nothing else: no key, no cue
+    def _of_value(self, word: str, kind: int, start: int, end: int) -> str:
         known = form = word[:start] + PLACEHOLDERS[kind] + word[end:]
         if kind == ID:  # whose letters may be a cue
             known += word[start:end].rstrip("0123456789")
@@ -74,6 +78,7 @@ class Fingerprinter:
 
     def __init__(self) -> None:
         self._words = _Words()
+        self._form_of = self._words.__getitem__
         self._lines: Dict[str, Tuple[str, str]] = {}
         self._traces = Traces()
 
@@ -87,7 +92,7 @@ class Fingerprinter:
         text = message
         if not (text.isprintable() and len(text) <= HEAD):
             text, stack = considered(message, stack)
-        line = key = " ".join(map(self._words.__getitem__, text.split()))
+        line = key = " ".join(map(self._form_of, text.split()))
         is_thrown = bool(stack or error_class)
         if not is_thrown:
             known = self._lines.get(line)
@@ -125,7 +130,7 @@ class Fingerprinter:
         template = self._arranged(line, line)[1]
         classes = classes_of(trace, error_class)
         frames = trace.frames if trace else ()
-        return fingerprint_of(template, classes, frames), shown(template, classes, frames)
+        return _named(template, classes, frames)
 
     def _masked(self, text: str) -> str:
         words = self._words
@@ -152,6 +157,11 @@ def fingerprint_of(
     parts = (phrases.key_of(template), "\1".join(classes), "\1".join(frames))
     digest = hashlib.sha256("\0".join(parts).encode("utf-8", "replace"))
     return "%s:%s" % (VERSION, digest.hexdigest()[:20])
+
+
+@lru_cache(maxsize=_CACHED_TRACES)
+def _named(template: str, classes: Tuple[str, ...], frames: Tuple[str, ...]) -> Tuple[str, str]:
+    return fingerprint_of(template, classes, frames), shown(template, classes, frames)
 
 
 def shown(template: str, classes: Tuple[str, ...], frames: Tuple[str, ...]) -> str:

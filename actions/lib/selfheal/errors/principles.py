@@ -292,7 +292,8 @@ _NAMES = (
           r"\1 <name>"),
 )
 _RUNS = (
-    _rule("filler", "", r"\.{3,}|-{4,}|={4,}|\*{3,}|#{3,}|_{4,}", " "),
+    # Each begins with plain characters: a search then skips to where one of them stands.
+    _rule("filler", "", r"\.\.\.+|----+|====+|\*\*\*+|###+|____+", " "),
     _rule("restatement in parentheses", "(",
           rf"({PLACE})\s?\((?:[\s,;:/]|{PLACE}){{0,200}}\)", r"\1"),
     _rule("run of values", ">",

@@ -21,9 +21,7 @@ VALUE = re.compile(
     r")[:.]?[)\]\"',;]{0,3}\Z"
 ).match
 # By the group that matched.
-# By the group that matched.
 PLACEHOLDERS = ("", "<ip>", "<num>", "<uuid>", "<hex>", "<id>")
-ID = 5
 ID = 5
 
 

@@ -55,6 +55,7 @@ _LEVEL_OF: Dict[str, str] = {
     **{str(number): level for number, level in _NUMBERS.items()},
     **{name: level for level, names in _NAMES.items() for name in names.split()},
 }
+_LEVEL_OF_NUMBER = {int(name): level for name, level in _LEVEL_OF.items() if name.isdigit()}
 _AROUND = "[](){}<>\"'*:;,|.-=#! \t\r\n"
 _LONGEST = 40
 _MAX_KNOWN = 1000
@@ -68,6 +69,8 @@ def level_of(value: Any) -> str:
     if type(value) is str:
         known = _known.get(value)
         return _remember(value) if known is None else known
+    if type(value) is int:
+        return _LEVEL_OF_NUMBER.get(value, "")
     if isinstance(value, bool):
         return ""
     if isinstance(value, (int, float)):

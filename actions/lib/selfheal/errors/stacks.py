@@ -40,6 +40,7 @@ class _Section(NamedTuple):
     frames: List[Tuple[str, bool]]
 
 
+Frame = Tuple[str, bool, str]  # name, is own, language
 _CLASS = r"(?:[A-Za-z_$][\w$]*(?:\.|::|\\|/))*[A-Z_a-z$][\w$]*"
 _EXCEPTION = re.compile(
     r"\s*(?:Exception in thread \"[^\"]{0,200}\" |Uncaught |Unhandled exception\. |PHP )?"
@@ -171,23 +172,21 @@ def _lines_at(lines: List[str]) -> Tuple[List[_Section], str]:
     is_suppressed = False
     for line in lines:
         line = line[:LINE].rstrip()
-        found = _CAUSE.match(line)
-        if found:
-            is_suppressed = line.lstrip().startswith("Suppressed")
-            if not is_suppressed:
-                sections.append(_section(found.group(1)))
-            continue
-        if _RUBY.match(line):
-            language = "ruby"
-            _ruby(line, sections)
-            continue
-        frame = _frame(line)
+        kind, frame = _kind(line)
         if frame is not None:
             language = frame[2] or language
             if not sections:
                 sections.append(_Section("", "", []))
             if frame[0] and not is_suppressed:
                 sections[-1].frames.append(frame[:2])
+        elif kind == "cause":
+            found = _CAUSE.match(line)
+            is_suppressed = line.lstrip().startswith("Suppressed")
+            if found and not is_suppressed:
+                sections.append(_section(found.group(1)))
+        elif kind == "ruby":
+            language = "ruby"
+            _ruby(line, sections)
         elif not sections and _names_exception(line):
             sections.append(_section(line))
     if language == ".net":  # the frames of the inner exception come first
@@ -206,8 +205,17 @@ def _section(line: str) -> _Section:
 
 
 @lru_cache(maxsize=4096)  # the same frames come again and again, in a trace and between traces
-def _frame(line: str) -> Optional[Tuple[str, bool, str]]:
-    """(name, is own, language) of a line that is a frame; the name is "" for generated ones."""
+def _kind(line: str) -> Tuple[str, Optional[Frame]]:
+    """What a line is: "cause", "ruby" or "" for anything else, with the frame that it may be."""
+    if _CAUSE.match(line):
+        return "cause", None
+    if _RUBY.match(line):
+        return "ruby", None
+    return "", _frame(line)
+
+
+def _frame(line: str) -> Optional[Frame]:
+    """A line that is a frame; the name is "" for generated ones."""
     found = _PHP.match(line)
     if found:
         path = found.group(1) or ""
@@ -235,7 +243,7 @@ def _frame(line: str) -> Optional[Tuple[str, bool, str]]:
     return None
 
 
-def _java(name: str) -> Tuple[str, bool, str]:
+def _java(name: str) -> Frame:
     if _GENERATED.search(name) or ".reflect." in name:
         return "", False, ""
     head, _, method = name.rpartition(".")

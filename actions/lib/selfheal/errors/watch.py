@@ -52,6 +52,7 @@ class Settings(NamedTuple):
     quiet_s: float
     realert_s: float
     reopen_minutes: float
+    flap_quiet_minutes: float
 
 
 class _Sorted(NamedTuple):
@@ -73,6 +74,7 @@ def settings_of(ctx: Context) -> Settings:
         max(0.0, number("monitoring.quiet_minutes") * MINUTE_S),
         max(1.0, number("monitoring.realert_minutes") * MINUTE_S),
         number("incidents.reopen_minutes"),
+        number("safety.flap_quiet_minutes"),
     )
 
 
@@ -222,11 +224,17 @@ def _is_quiet(settings: Settings, group: Row, origin: str, looked_until: float) 
     )
 
 
+def _attaching(settings: Settings) -> AttachSettings:
+    return AttachSettings(
+        settings.reopen_minutes, flap_quiet_minutes=settings.flap_quiet_minutes
+    )
+
+
 def _raise(
     store: Store, settings: Settings, over: Sequence[Tuple[Row, float]]
 ) -> Attachment:
     raised = [signals.firing(store, group, start, settings.window_s) for group, start in over]
-    attachment = attach(store, raised, AttachSettings(settings.reopen_minutes))
+    attachment = attach(store, raised, _attaching(settings))
     now = store.now()
     rows: List[Sequence[Any]] = []
     for (group, start), signal in zip(over, raised):
@@ -319,7 +327,7 @@ def _end(store: Store, settings: Settings, groups: Sequence[Row]) -> Evaluated:
     ended = [signals.quiet(group) for group in groups]
     # An incident that the retention took has no signal that could end.
     known = [end for end, group in zip(ended, groups) if group["incident_status"] is not None]
-    attachment = attach(store, known, AttachSettings(settings.reopen_minutes))
+    attachment = attach(store, known, _attaching(settings))
     now = store.now()
     store.execute_many(
         "UPDATE error_groups SET alerting_since = NULL, fresh_from = ?, notes = 0, updated_at = ? "

@@ -6,29 +6,33 @@ time, and an expiry that has passed by their clock is free to take.
 
 from __future__ import annotations
 
+import math
 from typing import Optional
 
+from selfheal.exceptions import InvalidInput
 from selfheal.store import Store
+
+# One statement decides, so two takers cannot both win.
+_TAKE = (
+    "INSERT INTO locks (name, owner, acquired_at, expires_at) VALUES (?, ?, ?, ?) "
+    "ON CONFLICT (name) DO UPDATE SET owner = excluded.owner, expires_at = excluded.expires_at, "
+    "acquired_at = CASE WHEN locks.owner = excluded.owner THEN locks.acquired_at "
+    "ELSE excluded.acquired_at END "
+    "WHERE locks.owner = excluded.owner OR locks.expires_at <= excluded.acquired_at"
+)
 
 
 def acquire(store: Store, name: str, owner: str, ttl_s: float) -> bool:
     """Take or renew lock `name` for `owner` until `ttl_s` seconds from now; False when another
-    holds it.
+    holds it. Raises InvalidInput for a lock or an owner without a name, which any other could be
+    taken for, and for a time that would hold nothing or for ever.
     """
+    if not name or not owner:
+        raise InvalidInput("the lock %r cannot be taken by %r: both need a name" % (name, owner))
+    if not (math.isfinite(ttl_s) and ttl_s > 0):
+        raise InvalidInput("the lock %s cannot be held for %r seconds" % (name, ttl_s))
     now = store.now()
-    store.insert(
-        "locks",
-        {"name": name, "owner": owner, "acquired_at": now, "expires_at": now + ttl_s},
-        "ON CONFLICT (name) DO NOTHING",
-    )
-    # One statement decides, so two takers cannot both win; our own fresh row matches by its owner.
-    changed = store.execute(
-        "UPDATE locks SET owner = ?, expires_at = ?, "
-        "acquired_at = CASE WHEN owner = ? THEN acquired_at ELSE ? END "
-        "WHERE name = ? AND (owner = ? OR expires_at <= ?)",
-        (owner, now + ttl_s, owner, now, name, owner, now),
-    )
-    return changed == 1
+    return store.execute(_TAKE, (name, owner, now, now + ttl_s)) == 1
 
 
 def release(store: Store, name: str, owner: str) -> bool:

@@ -10,10 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence
 
-from selfheal.ids import new_id
-from selfheal.incidents import model, timeline
+from selfheal.incidents import flapping, model, timeline
 from selfheal.incidents.alerts import FIRING, MANUAL_SOURCE, Alert, AlertBook, tally
-from selfheal.store import Row, Store, dump
+from selfheal.incidents.columns import (
+    BY_ITSELF,
+    DEFAULT_RESPONSE_LEVEL,
+    new_columns,
+    signal_column,
+)
+from selfheal.store import Row, Store, chain
 from selfheal.store.engine import in_chunks, insert_sql, placeholders
 from selfheal.text import counted
 from selfheal.verify.errors import SOURCE as ERRORS_SOURCE
@@ -21,11 +26,9 @@ from selfheal.verify.errors import SOURCE as ERRORS_SOURCE
 if TYPE_CHECKING:
     from selfheal.incidents.signal import Signal
 
-DEFAULT_RESPONSE_LEVEL = "auto"
 # A firing message this soon after its incident was closed may have been on its way before; later
 # the alert still fires.
 LATE_MESSAGE_S = 300.0
-_BY_ITSELF = "self_resolved"
 _CHUNK = 400
 _LOADED = (
     "id, group_key, source, alert_type, severity, status, response_level, dry_run, signal, "
@@ -51,12 +54,14 @@ _SELDOM = (
 @dataclass(frozen=True)
 class AttachSettings:
     """`response_level` and `dry_run` are set where a person said so, and None where only an alert
-    came.
+    came. `flap_quiet_minutes` is how long a cause that people were told of must stay away to be
+    told anew; 0 tells it each time.
     """
 
     reopen_minutes: float = 30.0
     response_level: Optional[str] = None
     dry_run: Optional[bool] = None
+    flap_quiet_minutes: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -132,6 +137,7 @@ class _Register:
         self._open: Dict[str, _Case] = {}
         self._recent: Dict[str, _Case] = {}
         self._touched: Dict[str, _Case] = {}
+        self._told: List[Row] = []
         self._load("id IN (%s)", {alert.incident_id for alert in alerts if alert.incident_id})
         keys = {alert.seen.group_key for alert in alerts if alert.seen}
         self._load("group_key IN (%s) AND status <> 'resolved'", keys)
@@ -173,6 +179,7 @@ class _Register:
                 alert_count=count["alerts"], updated_at=self._now, last_seen_at=self._now
             )
             self._narrate(case, count["firing"])
+        self._fold([case for case in cases if case.is_opened or case.is_reopened])
         new = [case.columns for case in cases if case.is_new]
         if new:
             self._store.execute_many(
@@ -184,6 +191,7 @@ class _Register:
             _SELDOM,
             [case for case in known if any(case.columns[n] != case.loaded[n] for n in _SELDOM)],
         )
+        timeline.record_many(self._store, self._told)
         return done
 
     def _update(self, names: Sequence[str], cases: Sequence[_Case]) -> None:
@@ -233,7 +241,13 @@ class _Register:
 
     def _create(self, signal: Signal, status: str) -> _Case:
         is_open = status == model.OPEN
-        columns = _new_columns(signal, status, self._settings, self._now)
+        columns = new_columns(
+            signal,
+            status,
+            self._settings.response_level,
+            bool(self._settings.dry_run),
+            self._now,
+        )
         case = _Case(columns, dict(columns), is_new=True, is_opened=is_open)
         self._cases[case.id] = case
         self._remember(case)
@@ -245,7 +259,7 @@ class _Register:
         was_never_open = (
             columns["resolved_at"] == columns["opened_at"] and
             columns["dispatched_at"] is None and
-            columns["resolution"] == _BY_ITSELF
+            columns["resolution"] == BY_ITSELF
         )
         case.is_opened, case.is_reopened = was_never_open, not was_never_open
         columns.update(
@@ -268,7 +282,7 @@ class _Register:
                 case.began,
                 key=lambda s: (model.severity_rank(s.severity), s.starts_at, s.fingerprint),
             )
-            columns.update(signal=_signal_column(worst), title=worst.title)
+            columns.update(signal=signal_column(worst), title=worst.title)
             if case.is_reopened:
                 columns["severity"] = worst.severity
         if not case.is_closed:
@@ -298,12 +312,7 @@ class _Register:
             columns["dry_run"] = 0
             if columns["status"] == model.OBSERVED:
                 columns.update(status=model.OPEN, dispatched_at=None)
-            timeline.record(
-                self._store,
-                case.id,
-                "dry_run_ended",
-                "a real alert joined this dry run: it counts now",
-            )
+            self._tell(case, "dry_run_ended", "a real alert joined this dry run: it counts now")
 
     def _narrate(self, case: _Case, firing: int) -> None:
         began = counted(len(case.began), _noun(case))
@@ -323,8 +332,26 @@ class _Register:
             message = "%s ended, %d still firing" % (counted(case.ended, _noun(case)), firing)
             self._tell(case, "alert_resolved", message, {"ended": case.ended, "firing": firing})
 
+    def _fold(self, cases: Sequence[_Case]) -> None:
+        """Leave to the person who has it what keeps coming back, without another response."""
+        keys = [case.columns["group_key"] for case in cases]
+        back = flapping.came_back(self._store, keys, self._settings.flap_quiet_minutes * 60)
+        for case in cases:
+            told = back.get(case.columns["group_key"])
+            if told is None or case.columns["status"] != model.OPEN or case.columns["dry_run"]:
+                continue
+            if told.is_flapping and told.covers(case.columns["severity"]):
+                case.columns["status"] = model.ESCALATED
+                message = "it keeps going away and coming back (%s); people know it by message %s"
+                self._tell(
+                    case,
+                    model.ESCALATED,
+                    message % (counted(told.returns, "time"), told.outbox_id),
+                    {"folded": "flapping", "outbox_id": told.outbox_id, "returns": told.returns},
+                )
+
     def _tell(self, case: _Case, kind: str, message: str, data: Optional[Row] = None) -> None:
-        timeline.record(self._store, case.id, kind, message, data)
+        self._told.append(chain.entry(self._store, case.id, kind, message, data))
 
 
 def _noun(case: _Case) -> str:
@@ -334,48 +361,3 @@ def _noun(case: _Case) -> str:
 
 def _worse(one: str, other: str) -> str:
     return min(one, other, key=model.severity_rank)
-
-
-def _signal_column(signal: Signal) -> str:
-    return dump(
-        {
-            "fingerprint": signal.fingerprint,
-            "starts_at": signal.starts_at,
-            "labels": signal.labels,
-            "annotations": signal.annotations,
-            "generator_url": signal.generator_url,
-            "grouping": signal.grouping,
-            "marks": list(signal.marks),
-        }
-    )
-
-
-def _new_columns(signal: Signal, status: str, settings: AttachSettings, now: float) -> Row:
-    over_at = None if status == model.OPEN else now
-    return {
-        "id": new_id("inc", now),
-        "group_key": signal.group_key,
-        "source": signal.source,
-        "alert_type": signal.alert_name,
-        "title": signal.title,
-        "severity": signal.severity,
-        "status": status,
-        "response_level": settings.response_level or DEFAULT_RESPONSE_LEVEL,
-        "dry_run": int(bool(settings.dry_run)),
-        "cluster": signal.cluster,
-        "namespace": signal.namespace,
-        "workload": signal.workload,
-        "instance": signal.instance,
-        "service": signal.service,
-        "signal": _signal_column(signal),
-        "resolution": None if status == model.OPEN else _BY_ITSELF,
-        "attempts": 0,
-        "reopened": 0,
-        "alert_count": 0,
-        "opened_at": now,
-        "updated_at": now,
-        "last_seen_at": now,
-        "dispatched_at": None,
-        "cleared_at": over_at,
-        "resolved_at": over_at,
-    }

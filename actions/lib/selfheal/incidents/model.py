@@ -134,13 +134,21 @@ class Incident:
         return self.cleared_at is not None
 
 
-_JSON_COLUMNS = ("signal", "analysis", "plan", "reasons")
+_JSON_COLUMNS = {"signal": dict, "analysis": dict, "plan": dict, "reasons": list}
 
 
 def from_row(row: Row) -> Incident:
-    """The incident in a row of table `incidents`."""
+    """The incident in a row of table `incidents`. A plan that nobody here wrote is a plan that no
+    remedy can carry out; of other columns that cannot be read nothing is left.
+    """
     values = dict(row)
-    for column in _JSON_COLUMNS:
-        values[column] = load(values[column])
+    for column, kind in _JSON_COLUMNS.items():
+        try:
+            value = load(values[column])
+        except (ValueError, RecursionError):
+            value = "unreadable"
+        if value is not None and not isinstance(value, kind):
+            value = {"remedy": "unreadable"} if column == "plan" else None
+        values[column] = {} if column == "signal" and value is None else value
     values["dry_run"] = bool(values["dry_run"])
     return Incident(**values)

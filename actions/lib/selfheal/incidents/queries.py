@@ -6,6 +6,7 @@ makes them harmless.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 from selfheal.exceptions import InvalidInput
@@ -26,6 +27,7 @@ GROUPS = {
     "handed_over": model.HANDED_OVER,
     "unresolved": model.STATUSES - {model.RESOLVED},
 }
+_SOURCE = re.compile(r"[0-9A-Za-z_.:-]{1,64}\Z")
 _SHOWN = 200
 _COLUMNS = (
     "id, title, severity, status, source, alert_type, cluster, namespace, workload, instance, "
@@ -124,6 +126,11 @@ def _conditions(status: str, severity: str, source: str) -> Tuple[List[str], Lis
         conditions.append("severity = ?")
         parameters.append(severity)
     if source:
+        if not _SOURCE.match(source):
+            raise InvalidInput(
+                "source must be the name of one, such as alertmanager (incident_list shows them), "
+                "or empty for any, not %r" % source[:40]
+            )
         conditions.append("source = ?")
         parameters.append(source)
     return conditions, parameters

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Optional
 
 from selfheal.exceptions import Conflict, NotFound
 from selfheal.guard import locks
-from selfheal.incidents import model, timeline
+from selfheal.incidents import flapping, model, timeline
 from selfheal.incidents.model import Incident, from_row
 from selfheal.store import Store, dump
 from selfheal.store.engine import placeholders
@@ -33,6 +33,15 @@ def get(store: Store, incident_id: str) -> Incident:
             "there is no incident %r; incident_list shows those there are" % incident_id[:64]
         )
     return from_row(row)
+
+
+def began_at(store: Store, incident: Incident) -> float:
+    """When the incident was opened, or opened again the last time."""
+    reopened_at = store.value(
+        "SELECT MAX(at) FROM incident_events WHERE incident_id = ? AND kind = ?",
+        (incident.id, "reopened"),
+    )
+    return incident.opened_at if reopened_at is None else float(reopened_at)
 
 
 def lock_name(incident_id: str) -> str:
@@ -143,6 +152,8 @@ def resolve(
             store, incident_id, "resolved", message, {"resolution": resolution}, run_id or None
         )
         store.execute("DELETE FROM locks WHERE name = ?", (lock_name(incident_id),))
+        cause = store.value("SELECT group_key FROM incidents WHERE id = ?", (incident_id,))
+        flapping.closed(store, str(cause), is_by_person=resolution == "manual")
     return True
 
 

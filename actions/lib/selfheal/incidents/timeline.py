@@ -1,18 +1,14 @@
-"""The timeline of an incident: append-only, in order, each entry written once.
+"""The timeline of an incident: append-only, in order, each entry written once, chained by hashes.
 
 Messages are our own words with values in them; text from outside goes into `data` and is kept as it
-came.
+came. `actor` in `data` names the person or the thing that did it, where that is known.
 """
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Sequence
 
-from selfheal.ids import new_id
-from selfheal.store import Store, dump, load
-from selfheal.text import printable, truncate
-
-_MAX_MESSAGE = 2000
+from selfheal.store import Row, Store, chain, load
 
 
 def record(
@@ -27,27 +23,25 @@ def record(
     """Append one entry. With `once`, an entry of that key is written a single time; False when it
     was there already.
     """
-    now = store.now()
-    row = {
-        "id": new_id("evt", now),
-        "incident_id": incident_id,
-        "at": now,
-        "kind": kind,
-        "message": truncate(printable(message), _MAX_MESSAGE),
-        "data": None if data is None else dump(data),
-        "run_id": run_id,
-        "dedupe_key": once,
-    }
-    conflict = "ON CONFLICT (incident_id, dedupe_key) DO NOTHING"
-    return store.insert("incident_events", row, conflict) == 1
+    row = chain.entry(store, incident_id, kind, message, data, run_id, once)
+    return chain.append(store, [row]) == 1
+
+
+def record_many(store: Store, entries: Sequence[Row]) -> int:
+    """Append many `entries` (of `store.chain.entry`) at the cost of few; how many were not there
+    already.
+    """
+    return chain.append(store, entries)
 
 
 def entries(store: Store, incident_id: str, limit: int = 500) -> List[Dict[str, Any]]:
-    """The last `limit` entries, oldest first: {"at", "kind", "message", "data", "run_id"}."""
+    """The last `limit` entries, oldest first: {"at", "kind", "message", "data", "run_id"}. What is
+    written only so that executions can be verified is left out.
+    """
     rows = store.query(
-        "SELECT at, kind, message, data, run_id FROM incident_events WHERE incident_id = ? "
-        "ORDER BY id DESC LIMIT ?",
-        (incident_id, limit),
+        "SELECT at, kind, message, data, run_id FROM incident_events "
+        "WHERE incident_id = ? AND kind <> ? ORDER BY id DESC LIMIT ?",
+        (incident_id, chain.EXECUTION, limit),
     )
     for row in rows:
         row["data"] = load(row["data"])

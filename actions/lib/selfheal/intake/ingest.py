@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from selfheal.breakers import service
 from selfheal.exceptions import InvalidInput, SelfhealError
 from selfheal.incidents import model, timeline
 from selfheal.incidents.alerts import MANUAL_SOURCE
@@ -97,7 +98,12 @@ def settings_for(
     ctx: Context, response_level: Optional[str] = None, dry_run: Optional[bool] = None
 ) -> AttachSettings:
     """How incidents are opened under this configuration. Raises ConfigError."""
-    return AttachSettings(ctx.config.number("incidents.reopen_minutes"), response_level, dry_run)
+    return AttachSettings(
+        ctx.config.number("incidents.reopen_minutes"),
+        response_level,
+        dry_run,
+        ctx.config.number("safety.flap_quiet_minutes"),
+    )
 
 
 def _parsed(ctx: Context, body: Any, reading: Reading) -> Parsed:
@@ -119,7 +125,13 @@ def _left_out(ctx: Context, parsed: Parsed) -> Tuple[List[Signal], str]:
     from selfheal.apis import alertmanager
 
     try:
-        answer = alertmanager.active_alerts(ctx.http, target, parsed.group_labels, muted=False)
+        answer = service.call(
+            ctx,
+            service.name_of(ctx.config, SOURCE, target),
+            lambda: alertmanager.active_alerts(
+                ctx.http, target, parsed.group_labels, muted=False
+            ),
+        )
     except SelfhealError as error:
         return [], str(error)
     ours = [alert for alert in answer if parsed.receiver in receivers_of(alert)]

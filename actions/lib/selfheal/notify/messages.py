@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Sequence
 
+from selfheal.notify.reasons import BY_HAND, REASONS, why
 from selfheal.text import cap, counted, iso, one_line, truncate
 
 if TYPE_CHECKING:
@@ -17,90 +18,9 @@ if TYPE_CHECKING:
 
 MAX_TEXT = 12000
 TIMELINE_TAIL = 15
-BY_HAND = ""
 STORM = (
     "alert_storm"  # the subject of a failure that is none: more work than may be started at once
 )
-
-# reason: (why it comes to a person, what to do first)
-REASONS: Dict[str, Sequence[str]] = {
-    "analysis_failed": (
-        "The analysis of the incident failed, so nothing was decided and nothing was touched.",
-        "Look at the alert yourself; the timeline below says why the analysis failed.",
-    ),
-    "strategy": (
-        "selfheal decided not to act by itself; its reasons are below.",
-        "Decide what to do. If the plan below is right, carry it out or run automated_remediation.",
-    ),
-    "approval_failed": (
-        "The plan needs a person's approval, but the question could not be asked.",
-        "Read the plan below and carry it out yourself if it is right.",
-    ),
-    "rejected": (
-        "Somebody answered no to the plan, so nothing was touched.",
-        "Find another way; the rejected plan is below.",
-    ),
-    "expired": (
-        (
-            "Nobody answered the question whether to carry out the plan in time, so nothing was "
-            "touched."
-        ),
-        "Read the plan below and carry it out yourself if it is right.",
-    ),
-    "refused": (
-        (
-            "The remediation was refused before it began: a rule, a lock or a changed runbook "
-            "forbids it."
-        ),
-        "Read the refusal in the timeline below; act yourself if it is safe.",
-    ),
-    "not_resolved": (
-        (
-            "The remediation ran, but the signal did not become healthy; what could be undone was "
-            "undone."
-        ),
-        "Look deeper: the usual fix is not enough this time.",
-    ),
-    "undo_failed": (
-        (
-            "The remediation did not help, and undoing it failed in part: the system may be half "
-            "changed."
-        ),
-        "First check the steps below that were not undone.",
-    ),
-    "remediation_failed": (
-        "The remediation failed or did not come to its end.",
-        "Check in which state the steps below left the system.",
-    ),
-    "ticket_failed": (
-        "The incident was to become a ticket, but the ticket could not be written.",
-        "Take it as if it were the ticket.",
-    ),
-    "observe_failed": (
-        "The incident was only to be recorded, but recording it failed.",
-        "Usually nothing urgent; check the store with check_config.",
-    ),
-    "close_failed": (
-        "The incident should have been closed, but closing it failed.",
-        "Check that the alert is gone, then close it with close_incident.",
-    ),
-    "workflow_failed": (
-        "The response to the incident failed or was cut off before its end.",
-        "Check in which state the steps below left the system.",
-    ),
-    "attempts_used": (
-        "All automatic responses that this incident may get are used up (resolver.max_retries).",
-        "Look deeper: it comes back or its responses die.",
-    ),
-    "storm": (
-        "More alerts came in at once than are responded to at a time.",
-        "Look for one common cause before treating single alerts.",
-    ),
-    BY_HAND: (
-        "Somebody escalated it by hand.",
-        "Ask in your team who did; the timeline below has what is known.",
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -113,11 +33,6 @@ class Account:
     executions: Sequence[Mapping[str, Any]] = ()
     not_undone: Sequence[Mapping[str, Any]] = ()
     timeline: Sequence[Mapping[str, Any]] = ()
-
-
-def why(reason: str) -> str:
-    """The reason in words."""
-    return REASONS[reason][0] if reason in REASONS else "Reason given: %s" % one_line(reason, 200)
 
 
 def escalation(account: Account, reason: str) -> Dict[str, Any]:
@@ -199,6 +114,7 @@ def _payload(account: Account, reason: Mapping[str, str]) -> Dict[str, Any]:
         "first": reason["first"],
         "incident": _incident(incident),
         "reasons": [one_line(str(item), 300) for item in incident.reasons or []],
+        "refused": _refused(account, reason["reason"]),
         "tried": [_execution(row) for row in account.executions],
         "not_undone": [_undo(row) for row in account.not_undone],
         "plan": cap(incident.plan, 2000, 50),
@@ -300,6 +216,11 @@ def _text(account: Account, reason: Mapping[str, str]) -> List[str]:
         "Decided was %s, because:" % (incident.strategy or "nothing"),
         [one_line(str(item), 300) for item in incident.reasons or []],
     )
+    refused = _refused(account, reason["reason"])
+    lines += _section(
+        "Refused by the guard %s:" % refused.get("rule"),
+        [refused["reason"], "to allow it: %s" % refused["advice"]] if refused else [],
+    )
     lines += _section("Tried so far:", [_tried(row) for row in account.executions] or ["nothing"])
     lines += _section(
         "NOT UNDONE, check these first:",
@@ -327,6 +248,19 @@ def _text(account: Account, reason: Mapping[str, str]) -> List[str]:
         "",
         "All of it: st2 run selfheal.incident_timeline incident_id=%s" % incident.id,
     ]
+
+
+def _refused(account: Account, why_handed: str) -> Dict[str, str]:
+    """{"rule", "reason", "advice"}: what the gate said of the last execution, if it is a refusal
+    that brings the incident to a person.
+    """
+    is_meant = why_handed == "refused" and account.executions
+    last: Mapping[str, Any] = account.executions[-1] if is_meant else {}
+    outcome = last.get("outcome")
+    objection = outcome.get("objection") if isinstance(outcome, Mapping) else None
+    if not isinstance(objection, Mapping):
+        return {}
+    return {name: one_line(str(objection.get(name)), 600) for name in ("rule", "reason", "advice")}
 
 
 def _section(heading: str, items: Sequence[str]) -> List[str]:

@@ -4,7 +4,8 @@ taken it.
 A message is sent at least once: when a process dies between sending and marking, it goes out again
 with the same `Idempotency-Key` (the message's id), by which a receiver can drop the second. Two
 workers never send one message at the same time: whoever sends moves its next attempt into the
-future by one UPDATE first.
+future by one UPDATE first. While the receiver's circuit breaker is open, tickets wait; what calls
+somebody is sent all the same.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple
 
 from selfheal.apis.target import request_options
+from selfheal.breakers import service
 from selfheal.exceptions import ConfigError, ExternalError, SelfhealError
 from selfheal.ids import new_id
 from selfheal.store import Row, Store, dump, load
+from selfheal.store.engine import placeholders
 from selfheal.text import iso, one_line, scrub
 
 if TYPE_CHECKING:
@@ -25,6 +28,8 @@ PENDING = "pending"
 SENT = "sent"
 NO_DESTINATION = "no_destination"  # an outcome of `deliver`; in the table the message stays pending
 CHANNEL = "webhook"
+SERVICE = "notify.webhook"
+PATIENT = ("ticket",)  # all else calls somebody: no circuit breaker may delay it
 
 LEASE_S = 300.0  # a sender that has not come back by then is dead, and its message unsent
 FIRST_RETRY_S = 30.0
@@ -63,8 +68,8 @@ def post(
     """Put one message into the outbox and return its id; the id of the first when `dedupe_key` is
     there already.
 
-    `kind` is escalation, ticket or failure. `payload` becomes the body of the request. Sends
-    nothing yet.
+    `kind` is escalation, ticket, approval or failure. `payload` becomes the body of the request.
+    Sends nothing yet.
     """
     now = store.now()
     row = {
@@ -108,17 +113,19 @@ def deliver(ctx: Context, outbox_id: Optional[str] = None, limit: int = BATCH) -
 
     Without a destination nothing is sent and everything stays pending. When the receiver cannot be
     reached at all, the rest of the batch waits for the next call instead of running into the same
-    wall.
+    wall; while its circuit breaker is open, only what is urgent is sent.
     """
     store = ctx.store
-    due = _due(store, outbox_id, limit)
     if not is_configured(ctx):
-        return [_delivery(row, NO_DESTINATION, False) for row in due]
+        return [_delivery(row, NO_DESTINATION, False) for row in _due(store, outbox_id, limit)]
+    due = _due(store, outbox_id, limit, service.refusal(ctx, SERVICE) is not None)
     done: List[Delivery] = []
     end = ctx.clock.monotonic() + BATCH_TIME_S
     for row in due:
         if ctx.clock.monotonic() >= end:
             break
+        if row["kind"] in PATIENT and service.refusal(ctx, SERVICE) is not None:
+            continue  # not an attempt: it stays due
         if not _claim(store, row):
             continue
         delivery, is_reachable = _send_stored(ctx, row)
@@ -159,7 +166,7 @@ class _NotTaken(ExternalError):
     """The receiver answered, but not with a 2xx."""
 
     def __init__(self, status: int, retry_after: str, message: str) -> None:
-        super().__init__(message)
+        super().__init__(message, retryable=status >= 500 or status == 429)
         self.status = status
         self.wait_s = min(float(retry_after), HOURLY_S) if retry_after.isdecimal() else 0.0
 
@@ -172,16 +179,24 @@ def _advice(status: int) -> str:
     return ""
 
 
-def _due(store: Store, outbox_id: Optional[str], limit: int) -> List[Row]:
-    one = "AND id = ? " if outbox_id else ""
+def _due(
+    store: Store, outbox_id: Optional[str], limit: int, is_urgent_only: bool = False
+) -> List[Row]:
     now = store.now()
     # No wait is longer than an hour: what is due later was written before the clock was set back.
-    parameters = [PENDING, now, now + HOURLY_S, *([outbox_id] if outbox_id else []), limit]
+    parameters: List[Any] = [PENDING, now, now + HOURLY_S]
+    more = ""
+    if outbox_id:
+        more += "AND id = ? "
+        parameters.append(outbox_id)
+    if is_urgent_only:
+        more += "AND kind NOT IN (%s) " % placeholders(PATIENT)
+        parameters += PATIENT
     return store.query(
         "SELECT id, kind, incident_id, payload, attempts, created_at, last_error FROM outbox "
         "WHERE status = ? AND (next_attempt_at <= ? OR next_attempt_at > ?) %s"
-        "ORDER BY next_attempt_at, id LIMIT ?" % one,
-        parameters,
+        "ORDER BY next_attempt_at, id LIMIT ?" % more,
+        [*parameters, limit],
     )
 
 
@@ -201,8 +216,14 @@ def _send_stored(ctx: Context, row: Row) -> Tuple[Delivery, bool]:
     store = ctx.store
     attempts = int(row["attempts"]) + 1
     wait_s, is_reachable = retry_after_s(attempts), True
+    kind, payload, created_at = str(row["kind"]), load(row["payload"]), float(row["created_at"])
     try:
-        send(ctx, str(row["id"]), str(row["kind"]), load(row["payload"]), float(row["created_at"]))
+        service.call(
+            ctx,
+            SERVICE,
+            lambda: send(ctx, str(row["id"]), kind, payload, created_at),
+            is_urgent=kind not in PATIENT,
+        )
     except _NotTaken as error:
         wait_s, problem = max(wait_s, error.wait_s), str(error)
     except SelfhealError as error:

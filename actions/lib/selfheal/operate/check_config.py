@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from selfheal.apis.target import request_options
 from selfheal.errors.classify import Rules
 from selfheal.exceptions import ConfigError, SelfhealError
-from selfheal.operate import check_elasticsearch, check_log_files, configuration
+from selfheal.operate import check_elasticsearch, check_guard, check_log_files, configuration
 from selfheal.remedy import catalogue
 from selfheal.store.files import PLATFORM_USER
 from selfheal.store.opening import schema_version
@@ -66,6 +66,7 @@ def check_config(ctx: Context) -> Dict[str, Any]:
         *_classification(ctx),
         _webhook(ctx),
         *_runbooks(ctx),
+        *(_line(*one) for one in check_guard.lines(ctx)),
     ]
     problems += [
         "%s: %s%s" % (line["what"], line["detail"], "; %s" % line["do"] if line["do"] else "")

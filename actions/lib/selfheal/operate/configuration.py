@@ -15,6 +15,16 @@ from selfheal.intake.elk.settings import RANGES as SEARCH_RANGES
 from selfheal.store.dialects import dialect_for
 from selfheal.text import one_line, without_credentials
 
+_BREAKER_RANGES: Dict[str, Tuple[float, float]] = {
+    "window_minutes": (1, 10080),
+    "min_calls": (1, 1000),
+    "failure_rate": (0.01, 1),
+    "slow_rate": (0, 1),
+    "slow_seconds": (0, 86400),
+    "open_minutes": (0.1, 10080),
+    "max_open_minutes": (0.1, 10080),
+    "probes": (1, 100),
+}
 # key: (least, most). Figures outside are mistakes (a unit confused, a digit too many), not wishes.
 RANGES: Dict[str, Tuple[float, float]] = {
     "database.retention_days": (1, 3650),
@@ -38,6 +48,23 @@ RANGES: Dict[str, Tuple[float, float]] = {
     "safety.max_responses_per_batch": (1, 1000),
     "safety.approval_minutes": (1, 10080),
     "safety.response_minutes": (1, 1440),
+    "safety.retry_wait_minutes": (0, 1440),
+    "safety.storm_incidents": (0, 1000000),
+    "safety.storm_minutes": (1, 1440),
+    "safety.storm_cooldown_minutes": (1, 10080),
+    "safety.clock_step_seconds": (5, 86400),
+    "safety.clock_settle_minutes": (0, 10080),
+    "safety.flap_quiet_minutes": (1, 10080),
+    **{
+        "safety.budgets.%s_%s" % (what, period): (0, 1000000)
+        for what in ("target", "namespace", "cluster", "remedy", "global")
+        for period in ("hour", "day")
+    },
+    **{
+        "safety.%s.%s" % (breaker, name): bounds
+        for breaker in ("breaker", "service_breaker")
+        for name, bounds in _BREAKER_RANGES.items()
+    },
     **{"elasticsearch.%s" % name: bounds for name, bounds in SEARCH_RANGES.items()},
 }
 _ANYWHERE: Dict[str, Tuple[float, float]] = {**SEARCH_RANGES, "timeout_s": (1, 600)}

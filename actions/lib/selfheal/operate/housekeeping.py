@@ -9,17 +9,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Tuple
 
-from selfheal.exceptions import Conflict, ExternalError, SelfhealError, StoreError
-from selfheal.guard import locks
+from selfheal.exceptions import Conflict, SelfhealError, StoreError
+from selfheal.guard import clock, locks
+from selfheal.guard import storm as storms
 from selfheal.ids import new_id
 from selfheal.incidents import model, registry, timeline
 from selfheal.incidents.dispatch import dispatch
 from selfheal.notify import outbox
+from selfheal.operate.audit import seal_audit
 from selfheal.operate.stats import record_statistics
-from selfheal.remedy import journal
+from selfheal.remedy import journal, undo
 from selfheal.remedy.recovery import interrupted
-from selfheal.respond import finish, telling
-from selfheal.respond.remediate import undo_remediation
+from selfheal.respond import deeds, escalate, finish, telling, waiting
+from selfheal.respond.approval.record import expire_and_tell
+from selfheal.respond.remediate import undo_half_done
 from selfheal.store import checkpoints, retention
 from selfheal.store import status as states
 
@@ -32,7 +35,7 @@ LOCK_S = 300.0
 SWEEP_EVERY_S = 3600.0
 REJECTED_WINDOW_S = 3600.0
 _LOCKS_KEPT_S = 86400.0
-_NOBODY = "nobody: expired"
+_UNDONE_WITHIN_S = 86400.0  # what was left for longer, somebody may have mended meanwhile
 _COMPONENT = "housekeeping"
 
 
@@ -70,22 +73,12 @@ def housekeeping(ctx: Context) -> Dict[str, Any]:
 
 
 def expire_approvals(ctx: Context) -> Dict[str, int]:
-    """Questions that nobody answered in time count as no; their workflows are told so.
+    """Questions that nobody answered in time count as no; workflows that do not know yet what came
+    of their question are told.
 
     A question whose workflow could not be told stays to be told at the next turn.
     """
-    store = ctx.store
-    expired = store.execute(
-        "UPDATE approvals SET status = ?, decided_at = ? WHERE status = ? AND expires_at <= ?",
-        ("expired", store.now(), "pending", store.now()),
-    )
-    rows = store.query(
-        "SELECT id, incident_id, inquiry_id FROM approvals "
-        "WHERE status = ? AND decided_by IS NULL AND inquiry_id IS NOT NULL",
-        ("expired",),
-    )
-    answered = sum(1 for row in rows if _tell_workflow(ctx, row))
-    return {"expired": expired, "answered": answered}
+    return expire_and_tell(ctx)
 
 
 def take_over_dead(ctx: Context) -> Dict[str, Any]:
@@ -103,7 +96,7 @@ def take_over_dead(ctx: Context) -> Dict[str, Any]:
             raise
         except Exception as error:  # what a dead run left may be anything; a person must see it
             problems.append("%s: %s: %s" % (incident.id, type(error).__name__, error))
-            finish.escalate_to_oncall(ctx, incident.id, reason="workflow_failed")
+            escalate.escalate_to_oncall(ctx, incident.id, reason="workflow_failed")
             counts["escalated"] += 1
     if problems:
         text = "; ".join(problems[:5])
@@ -113,24 +106,40 @@ def take_over_dead(ctx: Context) -> Dict[str, Any]:
 
 def end_dead_executions(ctx: Context) -> Dict[str, int]:
     """Executions whose process died and whose response could not say so any more: those of
-    incidents that were handed over or closed since.
+    incidents that were handed over or closed since, and those that a person's hand began. What they
+    left half done is undone.
     """
     rows = ctx.store.query(
         "SELECT DISTINCT incident_id FROM execution_history WHERE status = ?", ("running",)
     )
-    counts = {"interrupted": 0, "unreadable": 0}
+    counts = {"interrupted": 0, "unreadable": 0, "undone": 0}
     for row in rows:
         try:
-            counts["interrupted"] += len(interrupted(ctx.store, str(row["incident_id"])))
+            counts["interrupted"] += len(deeds.interrupted(ctx, str(row["incident_id"])))
         except (AttributeError, KeyError, TypeError, ValueError):  # a row that is not ours to mend
             ctx.log.error("executions of %s cannot be read", row["incident_id"], exc_info=True)
             counts["unreadable"] += 1
+    for incident_id in journal.left_by_the_dead(ctx.store, ctx.store.now() - _UNDONE_WITHIN_S):
+        outcome = _undo_what_is_left(ctx, incident_id)
+        counts["undone"] += int(outcome == undo.UNDONE)
+        if outcome == undo.PARTLY:
+            escalate.escalate_to_oncall(ctx, incident_id, reason="undo_failed")
     return counts
 
 
 def start_waiting(ctx: Context) -> Dict[str, Any]:
     """Responses for open incidents that wait for one, as far as there is room."""
     return dispatch(ctx)
+
+
+def take_up_waiting(ctx: Context) -> Dict[str, Any]:
+    """Incidents whose remedy had to wait for its next turn."""
+    return waiting.take_up(ctx)
+
+
+def tell_of_lasting(ctx: Context) -> Dict[str, Any]:
+    """Causes that were flapping, and are back and stay."""
+    return escalate.tell_of_lasting(ctx)
 
 
 def send_messages(ctx: Context) -> Dict[str, int]:
@@ -153,6 +162,14 @@ def sweep_old(ctx: Context) -> Dict[str, int]:
     return gone
 
 
+def watch_guard(ctx: Context) -> Dict[str, Any]:
+    """Whether the clock stepped, and whether a storm of incidents goes on: noticed when it happens
+    instead of with the next remedy, and over when it is over.
+    """
+    doubt, storm = clock.problem(ctx), storms.current(ctx)
+    return {"clock": "" if doubt is None else doubt.reason, "storm": storm.id if storm else ""}
+
+
 def count_rejected(ctx: Context) -> Dict[str, int]:
     """How many signals of the last hour could not be used, by source."""
     rows = ctx.store.query(
@@ -166,68 +183,54 @@ _PARTS: Tuple[Tuple[str, Callable[[Any], Dict[str, Any]]], ...] = (
     ("approvals", expire_approvals),
     ("dead_responses", take_over_dead),
     ("dead_executions", end_dead_executions),
+    ("waits", take_up_waiting),
     ("dispatch", start_waiting),
+    ("lasting", tell_of_lasting),
     ("messages", send_messages),
     ("statistics", record_statistics),
     ("retention", sweep_old),
     ("rejected_signals", count_rejected),
+    ("guard", watch_guard),
+    ("audit", seal_audit),
 )
 
 
-def _tell_workflow(ctx: Context, row: Dict[str, Any]) -> bool:
-    is_told, is_over = True, True
-    try:
-        ctx.platform.answer_inquiry(str(row["inquiry_id"]), {"approved": False})
-    except SelfhealError as error:
-        is_told = False
-        # Gone or answered already: nobody waits for it any more.
-        is_over = isinstance(error, ExternalError) and not error.retryable
-        ctx.log.warning("expired question %s: %s", row["id"], error)
-    if is_over:
-        ctx.store.execute("UPDATE approvals SET decided_by = ? WHERE id = ?", (_NOBODY, row["id"]))
-        timeline.record(
-            ctx.store,
-            str(row["incident_id"]),
-            "approval_expired",
-            "nobody answered the question in time; the plan is not carried out",
-            once="expired:%s" % row["id"],
-        )
-    return is_told
-
-
 def _take_over(ctx: Context, incident: Incident) -> str:
-    """Mark what the dead response left, then close, open again or escalate; which of these."""
+    """Undo what the dead response left half done, then close, open again or escalate; which of
+    these.
+    """
     store = ctx.store
     allowed = int(ctx.config.number("resolver.max_retries"))
+    undone = _undo_what_is_left(ctx, incident.id)
     with store.transaction("incidents"):
         now = registry.get(store, incident.id)
         if registry.is_held(store, incident.id) or now.status not in model.RESPONDING:
             raise Conflict("incident %s was taken up again" % incident.id)
-        interrupted(store, now.id)
-        may_try_again = now.attempts < allowed and not now.is_cleared
+        dead = interrupted(store, now.id)
+        may_try_again = now.attempts < allowed and not now.is_cleared and undone != undo.PARTLY
         message = "the response %s died while the incident was %s" % (now.run_id or "", now.status)
         if may_try_again:
             registry.move(store, incident.id, model.OPEN, dispatched_at=None)
             message += "; another one follows (%d of %d used)" % (now.attempts, allowed)
         once = "died:%s:%d" % (now.run_id, now.attempts)
         timeline.record(store, incident.id, "response_died", message, once=once)
+    deeds.settle_dead(ctx, incident.id, dead)
     if may_try_again:
         return "reopened"
-    if now.is_cleared:
+    if now.is_cleared and undone != undo.PARTLY:
         finish.close_incident(ctx, incident.id, resolution=finish.SELF_RESOLVED)
         return "closed"
-    _undo_what_is_left(ctx, incident.id)
-    finish.escalate_to_oncall(ctx, incident.id, reason="attempts_used")
+    reason = "undo_failed" if undone == undo.PARTLY else "attempts_used"
+    escalate.escalate_to_oncall(ctx, incident.id, reason=reason)
     return "escalated"
 
 
-def _undo_what_is_left(ctx: Context, incident_id: str) -> None:
-    """No response follows that would take back what the dead one left half done. What cannot be
-    undone here is named in the escalation.
+def _undo_what_is_left(ctx: Context, incident_id: str) -> str:
+    """How undoing ended what dead remediations left half done: see `undo_half_done`, or empty when
+    somebody else has the incident and it is theirs to do.
     """
-    if not journal.half_done(ctx.store, incident_id):
-        return
     try:
-        undo_remediation(ctx, incident_id)
-    except SelfhealError as error:
-        timeline.record(ctx.store, incident_id, "undo_finished", "nothing was undone: %s" % error)
+        return undo_half_done(ctx, incident_id)
+    except Conflict as error:
+        ctx.log.info("nothing of %s was undone: %s", incident_id, error)
+        return ""

@@ -24,7 +24,7 @@ _SILENT_AFTER_POLLS = 5
 _LEAST_SILENCE_S = 600.0
 _HOUSEKEEPING = "housekeeping"
 # Rows that are written when something happens and not regularly.
-_OCCASIONAL = ("alert_storm",)
+_OCCASIONAL = ("alert_storm", "guard_clock", "remedy_storm")
 _CONFIGURED = ("elk", "log_files", "alertmanager_sensor")  # gone with their settings
 _WELL = (states.OK, "calm")
 

@@ -10,7 +10,7 @@ from typing import List, Sequence, Tuple
 
 from selfheal.config import Config
 from selfheal.exceptions import ConfigError, InvalidInput, NotFound
-from selfheal.remedy import parsing
+from selfheal.remedy import own_files, parsing
 from selfheal.remedy.model import Runbook
 
 PACK_RUNBOOKS = Path(__file__).resolve().parents[4] / "runbooks"
@@ -74,11 +74,13 @@ def load(paths: Sequence[str]) -> Catalogue:
 
 
 def read(path: str) -> Runbook:
-    """The runbook in the file `path` as it is now. Raises NotFound, InvalidInput."""
+    """The runbook in the file `path` as it is now, with the files beside it that its commands
+    name. Raises NotFound, InvalidInput.
+    """
     try:
         content = Path(path).read_bytes()
     except (OSError, ValueError) as error:
         raise NotFound(
             "cannot read the runbook %s: %s" % (path, getattr(error, "strerror", None) or error)
         ) from error
-    return parsing.parse(content, path)
+    return own_files.bound(parsing.parse(content, path))

@@ -156,6 +156,7 @@ def describe(act: Any, timeout_s: float) -> Dict[str, Any]:
             "argv": list(act.argv),
             "script": act.script,
             "interpreter": list(act.interpreter),
+            "files": [list(pair) for pair in act.files],
             "timeout_s": timeout_s,
         }
     assert isinstance(act, ApiCall)

@@ -1,5 +1,5 @@
 """What was done and how to take it back, written before it is done: tables execution_history and
-undo_log.
+undo_log. Each change of an execution's row is recorded in its incident's chain of events.
 
 An execution is `running` until its outcome is written; its row names the process that carries it
 out. An undo record is `acting` from just before its step, `pending` once the step is over, then
@@ -12,7 +12,7 @@ import os
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from selfheal.ids import new_id
-from selfheal.store import Row, Store, dump, load
+from selfheal.store import Row, Store, chain, dump, load
 from selfheal.store.engine import placeholders
 
 RUNNING = "running"
@@ -22,6 +22,9 @@ CLEARED = "cleared"
 REFUSED = "refused"
 PLANNED = "planned"
 INTERRUPTED = "interrupted"
+
+_LOOK_BACK_S = 7200.0  # no execution lasts longer
+_LOOKED_AT = 50
 
 ACTING = "acting"
 PENDING = "pending"
@@ -35,6 +38,22 @@ OWED = (
     FAILED,
 )  # still to be undone; a failed undo is tried again when asked
 
+# The columns whose change is recorded; all of them.
+DIGESTED = (
+    "id",
+    "incident_id",
+    "run_id",
+    "remedy",
+    "risk",
+    "dry_run",
+    "status",
+    "plan",
+    "outcome",
+    "verified",
+    "started_at",
+    "finished_at",
+)
+
 
 def begin(
     store: Store,
@@ -46,12 +65,11 @@ def begin(
     outcome: Optional[Dict[str, Any]] = None,
 ) -> str:
     """Record that the remedy of `plan` begins, or at once how it ended; the execution's id."""
-    now = store.now()
+    now = float(store.now())
     execution_id = new_id("exe", now)
     content = {"owner": this_process()} if outcome is None else outcome
-    store.insert(
-        "execution_history",
-        {
+    with store.transaction():
+        row = {
             "id": execution_id,
             "incident_id": incident_id,
             "run_id": run_id or None,
@@ -64,18 +82,22 @@ def begin(
             "verified": None,
             "started_at": now,
             "finished_at": None if status == RUNNING else now,
-        },
-    )
+        }
+        store.insert("execution_history", row)
+        _record(store, row, is_new=True)
     return execution_id
 
 
 def finish(store: Store, execution_id: str, status: str, outcome: Dict[str, Any]) -> bool:
     """Write how a running execution ended; False when that is written already."""
-    changed = store.execute(
-        "UPDATE execution_history SET status = ?, outcome = ?, finished_at = ? "
-        "WHERE id = ? AND status = ?",
-        (status, dump(outcome), store.now(), execution_id, RUNNING),
-    )
+    with store.transaction():
+        changed = store.execute(
+            "UPDATE execution_history SET status = ?, outcome = ?, finished_at = ? "
+            "WHERE id = ? AND status = ?",
+            (status, dump(outcome), store.now(), execution_id, RUNNING),
+        )
+        if changed == 1:
+            _record_as_stored(store, execution_id)
     return changed == 1
 
 
@@ -102,17 +124,76 @@ def was_done(store: Store, incident_id: str, since: float = 0.0) -> bool:
 
 
 def last_done(store: Store, incident_id: str) -> Optional[Row]:
-    """The newest execution that was carried out to its end: {"id", "plan" (parsed), "verified",
-    "finished_at"}.
+    """The newest execution that was carried out to its end: {"id", "plan" (parsed), "outcome"
+    (parsed), "verified", "started_at", "finished_at"}. One that only inherited the outcome of
+    another's remedy has its id in outcome["inherited_from"].
     """
     row = store.one(
-        "SELECT id, plan, verified, finished_at FROM execution_history WHERE incident_id = ? "
-        "AND status = ? AND dry_run = 0 ORDER BY started_at DESC, id DESC LIMIT 1",
+        "SELECT id, plan, outcome, verified, started_at, finished_at FROM execution_history "
+        "WHERE incident_id = ? AND status = ? AND dry_run = 0 "
+        "ORDER BY started_at DESC, id DESC LIMIT 1",
         (incident_id, DONE),
     )
     if row:
-        row["plan"] = load(row["plan"])
+        row.update(plan=load(row["plan"]), outcome=load(row["outcome"]) or {})
     return row
+
+
+def last(store: Store, incident_id: str) -> Optional[Row]:
+    """The incident's newest execution, no dry run: {"id", "status", "outcome" (parsed),
+    "started_at"}, or None.
+    """
+    row = store.one(
+        "SELECT id, status, outcome, started_at FROM execution_history WHERE incident_id = ? AND "
+        "dry_run = 0 ORDER BY started_at DESC, id DESC LIMIT 1",
+        (incident_id,),
+    )
+    if row:
+        row["outcome"] = _parsed(row["outcome"])
+    return row
+
+
+def plan_of(store: Store, execution_id: str) -> Optional[Dict[str, Any]]:
+    """The plan that the execution carries out; None where there is none to be read."""
+    text = store.value("SELECT plan FROM execution_history WHERE id = ?", (execution_id,))
+    return _parsed(text) or None
+
+
+def ending(store: Store, execution_id: str) -> Optional[Row]:
+    """How the execution stands: {"id", "incident_id", "status", "outcome" (parsed)}, or None."""
+    row = store.one(
+        "SELECT id, incident_id, status, outcome FROM execution_history WHERE id = ?",
+        (execution_id,),
+    )
+    if row:
+        row["outcome"] = _parsed(row["outcome"])
+    return row
+
+
+def ended_since(store: Store, remedy: str, began_at: float, within_s: float) -> List[Row]:
+    """Executions of `remedy`, done or failed, that began at `began_at` or later and ended within
+    the last `within_s` seconds, the newest first: {"id", "incident_id", "status", "plan",
+    "outcome"}.
+    """
+    now = store.now()
+    rows = store.query(
+        "SELECT id, incident_id, status, plan, outcome FROM execution_history "
+        "WHERE started_at >= ? AND finished_at >= ? AND finished_at <= ? AND remedy = ? AND "
+        "dry_run = 0 AND status IN (?, ?) ORDER BY started_at DESC, id DESC LIMIT ?",
+        (max(began_at, now - _LOOK_BACK_S), now - within_s, now, remedy, DONE, FAILED, _LOOKED_AT),
+    )
+    for row in rows:
+        row.update(plan=_parsed(row["plan"]), outcome=_parsed(row["outcome"]))
+    return rows
+
+
+def _parsed(text: Optional[str]) -> Dict[str, Any]:
+    """A JSON column that other people's rows hold; empty when nothing can be made of it."""
+    try:
+        value = load(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def set_verified(store: Store, execution_id: str, is_verified: bool) -> None:
@@ -123,8 +204,45 @@ def set_verified(store: Store, execution_id: str, is_verified: bool) -> None:
             "WHERE id = ? AND (verified IS NULL OR verified = 0)",
             (int(is_verified), execution_id),
         )
+        if changed:
+            _record_as_stored(store, execution_id)
         if changed and is_verified:
             keep(store, "execution_id", execution_id)
+
+
+def digest(row: Row) -> str:
+    """What tells this state of a row of execution_history from any other."""
+    return chain.digest("execution", [row[name] for name in DIGESTED])
+
+
+def _record_as_stored(store: Store, execution_id: str) -> None:
+    rows = store.query(
+        "SELECT %s FROM execution_history WHERE id = ?" % ", ".join(DIGESTED), (execution_id,)
+    )
+    for row in rows:
+        _record(store, row)
+
+
+def _record(store: Store, row: Row, is_new: bool = False) -> None:
+    """Write the state of an execution's row into its incident's chain, by which it is verified."""
+    words = [str(row["status"])]
+    if row["verified"] is not None:
+        words.append("verified" if row["verified"] else "not verified")
+    data = {
+        "execution_id": row["id"],
+        "digest": digest(row),
+        "is_new": is_new,
+        "remedy": row["remedy"],
+        "risk": row["risk"],
+        "status": row["status"],
+        "verified": row["verified"],
+        "actor": row["run_id"] or "by hand",
+    }
+    message = "%s %s: %s" % (row["id"], row["remedy"], ", ".join(words))
+    event = chain.entry(
+        store, row["incident_id"], chain.EXECUTION, message, data, row["run_id"]
+    )
+    chain.append(store, [event])
 
 
 def keep(store: Store, column: str, value: str) -> None:
@@ -138,14 +256,34 @@ def keep(store: Store, column: str, value: str) -> None:
 
 
 def half_done(store: Store, incident_id: str) -> List[str]:
-    """Executions that broke off, failed, or were disproven, and still owe an undo, oldest first."""
+    """Executions that broke off, failed, were disproven, or whose undo broke off, and that still owe
+    an undo, oldest first.
+    """
     rows = store.query(
         "SELECT DISTINCT e.id FROM execution_history e JOIN undo_log u ON u.execution_id = e.id "
-        "WHERE e.incident_id = ? AND u.status IN (%s) AND (e.status IN (?, ?) OR e.verified = 0) "
-        "ORDER BY e.id" % placeholders(OWED),
-        (incident_id, *OWED, INTERRUPTED, FAILED),
+        "WHERE e.incident_id = ? AND u.status IN (%s) AND "
+        "(e.status IN (?, ?) OR e.verified = 0 OR u.status = ?) ORDER BY e.id" % placeholders(OWED),
+        (incident_id, *OWED, INTERRUPTED, FAILED, UNDOING),
     )
     return [str(row["id"]) for row in rows]
+
+
+def left_by_the_dead(store: Store, since: float) -> List[str]:
+    """Incidents at which no response is at work, with executions that were found dead, or undos
+    that broke off, since `since`: their undo is owed, and was not tried in vain. What a person has
+    closed is left to them.
+    """
+    rows = store.query(
+        "SELECT DISTINCT u.incident_id FROM undo_log u "
+        "JOIN execution_history e ON e.id = u.execution_id "
+        "JOIN incidents i ON i.id = u.incident_id "
+        "WHERE ((e.status = ? AND e.finished_at >= ? AND u.status IN (?, ?)) "
+        "OR (u.status = ? AND u.updated_at >= ?)) "
+        "AND i.status NOT IN ('analyzing', 'awaiting_approval', 'remediating', 'verifying') "
+        "AND NOT (i.status = 'resolved' AND i.resolution = 'manual') ORDER BY u.incident_id",
+        (INTERRUPTED, since, ACTING, PENDING, UNDOING, since),
+    )
+    return [str(row["incident_id"]) for row in rows]
 
 
 def record_undo(

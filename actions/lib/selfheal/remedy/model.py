@@ -67,12 +67,14 @@ class Reference:
 @dataclass(frozen=True)
 class Command:
     """A process: a fixed argument list, or a script handed to an interpreter. Never text put
-    together at run time.
+    together at run time. `files` are the files beside the runbook that it names: (absolute path,
+    SHA-256 of what they held when it was decided on).
     """
 
     argv: Tuple[str, ...] = ()
     script: str = ""
     interpreter: Tuple[str, ...] = ()
+    files: Tuple[Tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -145,8 +147,8 @@ class Step:
 
 @dataclass(frozen=True)
 class Runbook:
-    """A whole runbook. `digest` is the SHA-256 of its file; `verify` is the list of checks as
-    written.
+    """A whole runbook. `digest` is the SHA-256 of its file and of the files beside it that its
+    commands name; `verify` is the list of checks as written.
     """
 
     name: str

@@ -8,7 +8,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any, Dict, Mapping
 
 from selfheal.exceptions import InvalidInput, NotFound, Refused
-from selfheal.remedy import catalogue
+from selfheal.remedy import catalogue, values
 from selfheal.remedy.model import RISKS, Runbook
 from selfheal.store import dump
 
@@ -30,6 +30,7 @@ def build(runbook: Runbook, incident: Incident, confidence: float) -> Dict[str, 
         "undoable": [step.name for step in runbook.steps if step.undo],
         "scope": scope_of(incident),
         "digest": runbook.digest,
+        "values": values.digest(runbook, incident),
     }
 
 
@@ -48,13 +49,14 @@ def scope_of(incident: Incident) -> str:
 
 
 def hash_of(plan: Mapping[str, Any]) -> str:
-    """What tells this plan from any other: what is done, by which file content, where, at what
-    risk.
+    """What tells this plan from any other: what is done, by which file content, with which values,
+    where, at what risk, and what the command policy said of it.
     """
     telling = {
         key: plan.get(key)
-        for key in ("remedy", "runbook", "path", "risk", "steps", "scope", "digest")
+        for key in ("remedy", "runbook", "path", "risk", "steps", "scope", "digest", "values")
     }
+    telling.update({key: plan[key] for key in ("commands", "asks") if key in plan})
     return hashlib.sha256(dump(telling).encode("ascii")).hexdigest()
 
 

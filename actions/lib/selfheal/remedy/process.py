@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import selectors
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
@@ -63,11 +64,26 @@ def environment(
     """
     ours = os.environ if base is None else base
     found = {name: ours[name] for name in _PASSED_ON if name in ours}
-    found.setdefault("PATH", _DEFAULT_PATH)
+    found["PATH"] = _search_path(found.get("PATH", ""))
     encoded = {name.encode("ascii"): os.fsencode(value) for name, value in found.items()}
     for name, value in values.items():
         encoded[name.encode("ascii")] = _encoded(name, value)
     return encoded
+
+
+def _search_path(given: str) -> str:
+    """Where programs are looked for: the absolute folders of `given` that not everybody may write
+    to, so that a bare name means what it meant when it was judged.
+    """
+    kept = [folder for folder in given.split(":") if os.path.isabs(folder) and _is_ours(folder)]
+    return ":".join(kept) or _DEFAULT_PATH
+
+
+def _is_ours(folder: str) -> bool:
+    try:
+        return not os.stat(folder).st_mode & stat.S_IWOTH
+    except OSError:
+        return False
 
 
 def _encoded(name: str, value: str) -> bytes:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping, Optional, Tuple
 
 from selfheal.exceptions import SelfhealError
+from selfheal.remedy import own_files
 from selfheal.remedy.model import ApiCall, Command, Condition, Step, Wait
 from selfheal.text import scrub, truncate, without_credentials
 
@@ -111,6 +112,9 @@ def carry_out(
 def _command(command: Command, step: Step, around: Surroundings) -> _Ending:
     from selfheal.remedy import process  # dear to import, and many runs start no command
 
+    changed = own_files.changed(command)
+    if changed:
+        return _Ending(FAILED, changed)
     limit = min(step.timeout_s or around.time_left(), around.time_left())
     ended = process.run(
         command, process.environment(around.variables), limit, around.cwd, around.is_ending

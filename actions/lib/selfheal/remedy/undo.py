@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
-from selfheal.remedy import journal, steps
+from selfheal.exceptions import Refused
+from selfheal.remedy import journal, own_files, steps
 from selfheal.remedy.execute import Note
 from selfheal.remedy.model import Act, ApiCall, Command, Step
 from selfheal.remedy.steps import StepResult, Surroundings
@@ -18,6 +19,7 @@ from selfheal.remedy.steps import StepResult, Surroundings
 if TYPE_CHECKING:
     from selfheal.context import Context
 
+Permit = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 UNDONE = "undone"
 NOTHING = "nothing"
 PARTLY = "partly"
@@ -44,15 +46,23 @@ def longest_s(store: Any, incident_id: str) -> float:
     return sum(float(row["action"].get("timeout_s") or 60.0) + 10.0 for row in rows)
 
 
+def _nobody_was_asked(action: Mapping[str, Any]) -> Mapping[str, Any]:
+    raise Refused("the command policy was not asked about this undo, so it is not carried out")
+
+
 def undo(
     ctx: Context,
     incident_id: str,
     note: Note,
     executions: Sequence[str] = (),
     is_ending: Callable[[], str] = lambda: "",
+    permit: Permit = _nobody_was_asked,
 ) -> Undoing:
     """Undo what the incident's remedies (or only `executions`) still owe. A failing record does not
     stop the others.
+
+    `permit` is asked for each record's action just before: it returns the action to carry out, or
+    raises Refused. Without it nothing is carried out.
     """
     undone = failed = 0
     for row in journal.owed_undos(ctx.store, incident_id, executions):
@@ -60,7 +70,13 @@ def undo(
             failed += 1
             continue
         journal.mark_undo(ctx.store, row["id"], journal.UNDOING)
-        result = _carry_out(ctx, row["step"], row["action"], is_ending)
+        try:
+            action = permit(row["action"])
+        except Refused as error:
+            kind = str(row["action"].get("kind"))
+            result = StepResult(row["step"], kind, steps.FAILED, 0.0, str(error))
+        else:
+            result = _carry_out(ctx, row["step"], action, is_ending)
         is_done = result.status == steps.DONE
         undone, failed = (undone + 1, failed) if is_done else (undone, failed + 1)
         report = result.as_dict(tuple(ctx.config.secrets()))
@@ -89,15 +105,22 @@ def _carry_out(
         is_ending,
     )
     return steps.carry_out(
-        Step(name=name, kind=str(action.get("kind")), act=_act_of(action), timeout_s=timeout_s),
+        Step(name=name, kind=str(action.get("kind")), act=act_of(action), timeout_s=timeout_s),
         around,
         {},
     )
 
 
-def _act_of(action: Mapping[str, Any]) -> Act:
+def act_of(action: Mapping[str, Any]) -> Act:
+    """What a record's action does; see `remedy.execute.describe`."""
     if action.get("kind") == "command":
-        return Command(tuple(action["argv"]), action["script"], tuple(action["interpreter"]))
+        argv, interpreter = tuple(action["argv"]), tuple(action["interpreter"])
+        files = action.get("files")
+        if files is None:  # written before records held them
+            files = own_files.named(argv or interpreter, action.get("cwd") or ".")
+        return Command(
+            argv, action["script"], interpreter, tuple((path, digest) for path, digest in files)
+        )
     return ApiCall(
         action["method"],
         action["url"],

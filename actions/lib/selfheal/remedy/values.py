@@ -4,15 +4,19 @@ steps brought.
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
 from selfheal.exceptions import Refused
 from selfheal.remedy.model import Reference, Runbook
+from selfheal.store import dump
 
 if TYPE_CHECKING:
     from selfheal.incidents.model import Incident
 
 StepFields = Mapping[str, Mapping[str, str]]
+# Fields of an incident that tell nothing of what is to be done, or go on changing.
+_UNTELLING = ("id", "severity", "title")
 
 
 def resolve(reference: Reference, incident: Incident, steps: StepFields) -> Optional[str]:
@@ -49,3 +53,16 @@ def variables(runbook: Runbook, incident: Incident, steps: StepFields) -> Dict[s
         )
     pairs = ((name, resolve(reference, incident, steps)) for name, reference in runbook.values)
     return {name: value for name, value in pairs if value is not None}
+
+
+def digest(runbook: Runbook, incident: Incident) -> str:
+    """What tells the values that `runbook` is given in this incident from those in another: the
+    same runbook starts another unit by another label. Those that steps bring are not known yet.
+    """
+    telling = [
+        [name, resolve(reference, incident, {})]
+        for name, reference in runbook.values
+        if reference.step is None and
+        not (reference.parts[0] == "incident" and reference.parts[1] in _UNTELLING)
+    ]
+    return hashlib.sha256(dump(telling).encode("ascii")).hexdigest()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Dict, Optional
 
 from selfheal.diagnose import analyze as diagnosis
-from selfheal.exceptions import NotFound
+from selfheal.exceptions import NotFound, Refused
+from selfheal.guard import command_check
 from selfheal.incidents import model, registry, timeline
+from selfheal.remedy import plan as plans
 from selfheal.respond.holding import claim_s, held
 
 if TYPE_CHECKING:
@@ -61,6 +64,8 @@ def analyze_incident(
 
 def _analyzed(ctx: Context, incident: Incident, run_id: str) -> Dict[str, Any]:
     analysis = diagnosis.analyze(ctx, incident)
+    if analysis.plan:
+        analysis = replace(analysis, plan=_judged(ctx, analysis.plan))
     with ctx.store.transaction("incidents"):
         if registry.get(ctx.store, incident.id).status == model.RESOLVED:
             return _answer(incident, registry.CLOSED, None)
@@ -79,6 +84,15 @@ def _analyzed(ctx: Context, incident: Incident, run_id: str) -> Dict[str, Any]:
         run_id or None,
     )
     return _answer(incident, registry.CLEARED, analysis.plan)
+
+
+def _judged(ctx: Context, plan: Dict[str, Any]) -> Dict[str, Any]:
+    """The plan with what the command policy says of it: its risk is the greater of the two."""
+    try:
+        runbook = plans.reload(plan)
+    except Refused:
+        return plan  # gone or changed since it was read a moment ago; remediate will not take it
+    return command_check.in_plan(plan, command_check.judge(ctx.config, runbook))
 
 
 def _answer(incident: Incident, state: str, plan: Optional[Dict[str, Any]]) -> Dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Dict, Mapping
 
 from selfheal.decide import strategy
 from selfheal.exceptions import ConfigError, InvalidInput
 from selfheal.incidents import model, registry, timeline
 from selfheal.remedy import plan as plans
+from selfheal.respond import deeds, guards, rehearsal, waiting
 from selfheal.respond.holding import held
 
 if TYPE_CHECKING:
@@ -15,8 +17,11 @@ if TYPE_CHECKING:
     from selfheal.context import Context
     from selfheal.incidents.model import Incident
 
-# Key of incidents.analysis: the hash of the plan that `strategy` was decided for.
+# Keys of incidents.analysis: the hash of the plan that `strategy` was decided for, and what the
+# guards said of it then.
 DECIDED_PLAN = "decided_plan"
+OBJECTIONS = "objections"
+LONGEST_S = 120.0  # some guards ask other systems
 
 
 def determine_response_strategy(
@@ -34,33 +39,13 @@ def determine_response_strategy(
             % (", ".join(model.RESPONSE_LEVELS), response_level[:40])
         )
     incident = registry.get(ctx.store, incident_id)
-    with held(ctx, incident, run_id):
-        facts = facts_of(ctx.config, incident, response_level)
+    with held(ctx, incident, run_id, LONGEST_S):
+        says = guards.ask(ctx, incident)
+        facts = facts_of(ctx.config, incident, says, response_level)
         decision = strategy.decide(facts)
-        analysis = dict(incident.analysis or {})
-        analysis[DECIDED_PLAN] = plans.hash_of(incident.plan) if incident.plan else ""
-        with ctx.store.transaction("incidents"):
-            registry.update(
-                ctx.store,
-                incident_id,
-                strategy=decision.strategy,
-                reasons=list(decision.reasons),
-                analysis=analysis,
-            )
-            timeline.record(
-                ctx.store,
-                incident_id,
-                "decided",
-                "%s: %s" % (decision.strategy, "; ".join(decision.reasons)),
-                {
-                    "strategy": decision.strategy,
-                    "reasons": list(decision.reasons),
-                    "risk": facts.risk,
-                    "confidence": facts.confidence,
-                    "autonomy": facts.autonomy,
-                },
-                run_id or None,
-            )
+        _record(ctx, incident, run_id, facts, decision, says)
+        if incident.dry_run and incident.plan and decision.strategy != strategy.AUTOMATED:
+            rehearsal.note_plan(ctx, incident, run_id)
     return {
         "incident_id": incident_id,
         "strategy": decision.strategy,
@@ -70,9 +55,55 @@ def determine_response_strategy(
     }
 
 
-def facts_of(config: Config, incident: Incident, response_level: str = "") -> strategy.Facts:
-    """What the decision depends on, from the incident and the configuration. Raises ConfigError
-    naming the key.
+def _record(
+    ctx: Context,
+    incident: Incident,
+    run_id: str,
+    facts: strategy.Facts,
+    decision: strategy.Decision,
+    says: guards.Says,
+) -> None:
+    """The decision, what it was decided for, and until when the incident waits, if it does."""
+    reasons, objections = list(decision.reasons), [deeds.as_dict(one) for one in says.objections]
+    analysis = dict(incident.analysis or {})
+    analysis[DECIDED_PLAN] = plans.hash_of(incident.plan) if incident.plan else ""
+    analysis[OBJECTIONS] = objections
+    told = {
+        "strategy": decision.strategy,
+        "reasons": reasons,
+        "risk": facts.risk,
+        "confidence": facts.confidence,
+        "autonomy": facts.autonomy,
+        "objections": objections,
+    }
+    with ctx.store.transaction("incidents"):
+        registry.update(
+            ctx.store,
+            incident.id,
+            strategy=decision.strategy,
+            reasons=reasons,
+            analysis=analysis,
+        )
+        words = "%s: %s" % (decision.strategy, "; ".join(reasons))
+        timeline.record(ctx.store, incident.id, "decided", words, told, run_id or None)
+        if run_id and _is_to_wait(decision, facts):
+            waiting.until(ctx.store, incident.id, ctx.store.now() + facts.wait_s)
+
+
+def _is_to_wait(decision: strategy.Decision, facts: strategy.Facts) -> bool:
+    return (
+        decision.strategy == strategy.IGNORE and
+        facts.wait_s > 0 and
+        not facts.dry_run and
+        strategy.decide(replace(facts, wait_s=0.0)).strategy != strategy.IGNORE
+    )
+
+
+def facts_of(
+    config: Config, incident: Incident, says: guards.Says, response_level: str = ""
+) -> strategy.Facts:
+    """What the decision depends on, from the incident, the configuration and the guards. Raises
+    ConfigError naming the key.
     """
     plan: Mapping[str, Any] = incident.plan or {}
     safe_mode = config.get("resolver.safe_mode")
@@ -86,12 +117,22 @@ def facts_of(config: Config, incident: Incident, response_level: str = "") -> st
         dry_run=incident.dry_run,
         has_plan=bool(plan),
         risk=str(plan.get("risk", "")),
-        confidence=float(plan.get("confidence", 0.0)),
+        confidence=_confidence(plan),
         min_confidence=config.number("resolver.min_confidence"),
         attempts=incident.attempts,
         max_retries=int(config.number("resolver.max_retries")),
         is_cleared=incident.is_cleared,
+        asks=says.asks,
+        objections=tuple("the guard %s: %s" % (one.rule, one) for one in says.objections),
+        **says.facts,
     )
+
+
+def _confidence(plan: Mapping[str, Any]) -> float:
+    try:
+        return float(plan.get("confidence", 0.0))
+    except (TypeError, ValueError):
+        return 0.0  # a plan that nobody here wrote
 
 
 def autonomy_of(config: Config, alert_type: str) -> str:

@@ -10,6 +10,7 @@ from selfheal.guard import locks
 from selfheal.incidents import model, registry, timeline
 from selfheal.remedy import journal
 from selfheal.remedy import plan as plans
+from selfheal.respond import carrying, deeds
 from selfheal.respond.holding import enter, held
 from selfheal.verify import ask, errors
 from selfheal.verify.model import DEFAULT_CHECKS, AlertCheck, Check, parse_checks
@@ -61,6 +62,7 @@ def verify_resolution(
             healthy_since=_healthy_since(ctx, incident_id, checks, question),
         )
         _record(ctx, incident, run_id, watched, hold, limit_s)
+        _settle(ctx, incident, run_id, watched)
     return _answer(watched)
 
 
@@ -134,7 +136,9 @@ def _record(
         done = journal.last_done(ctx.store, incident.id)
         if done:
             journal.set_verified(ctx.store, str(done["id"]), watched.resolved)
-            if watched.reason != "ended":  # somebody closed it: that says nothing of the remedy
+            # Somebody closed it: that says nothing of the remedy. Nor is what another incident's
+            # remedy did counted twice.
+            if watched.reason != "ended" and not done["outcome"].get("inherited_from"):
                 before = None if done["verified"] is None else bool(done["verified"])
                 solutions.record(ctx.store, incident, done["plan"], watched.resolved, before)
         history = [
@@ -155,6 +159,20 @@ def _record(
             },
             run_id or None,
         )
+
+
+def _settle(ctx: Context, incident: Incident, run_id: str, watched: Watched) -> None:
+    """Tell the remedy's breaker what the signal proved of it."""
+    done = journal.last_done(ctx.store, incident.id)
+    if done is None or done["outcome"].get("inherited_from"):
+        return
+    deeds.leave(
+        ctx,
+        deeds.deed_of(incident, done["plan"], str(done["id"])),
+        None if watched.reason == "ended" else watched.resolved,
+        max(0.0, float(done["finished_at"]) - float(done["started_at"])),
+        carrying.note_for(ctx, incident.id, run_id),
+    )
 
 
 def _in_words(watched: Watched, hold_s: float, limit_s: float) -> str:

@@ -72,6 +72,14 @@ class Sqlite:
         return False  # there is no server that could end it
 
     @staticmethod
+    def begin_reading(cursor: Any) -> None:
+        cursor.execute("BEGIN DEFERRED")  # what it reads first it keeps seeing
+
+    @staticmethod
+    def read_any_text(connection: Any, is_on: bool) -> None:
+        connection.text_factory = _decoded if is_on else str
+
+    @staticmethod
     def sql(statement: str) -> str:
         return statement
 
@@ -169,6 +177,14 @@ class Postgresql:
         return bool(connection.closed)
 
     @staticmethod
+    def begin_reading(cursor: Any) -> None:
+        cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+    @staticmethod
+    def read_any_text(_connection: Any, _is_on: bool) -> None:
+        """The server takes no text that cannot be read."""
+
+    @staticmethod
     def sql(statement: str) -> str:
         return statement.replace("?", "%s")
 
@@ -224,6 +240,10 @@ class Postgresql:
 
     def is_duplicate(self, error: Exception) -> bool:
         return isinstance(error, self._psycopg2.IntegrityError)
+
+
+def _decoded(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
 
 
 def _type_of(values: Sequence[Any]) -> str:

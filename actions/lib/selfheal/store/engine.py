@@ -136,6 +136,35 @@ class Store:
         finally:
             self._depth = 0
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All that is read inside is of one moment; writers go on meanwhile. For reading only."""
+        if self._depth:
+            yield
+            return
+        with self._cursor() as cursor:
+            try:
+                self.dialect.begin_reading(cursor)
+            except self.dialect.driver_error as error:
+                raise self._explained(error) from error
+        self._depth = 1
+        try:
+            yield
+        finally:
+            self._end("ROLLBACK", quietly=True)
+            self._depth = 0
+
+    @contextmanager
+    def any_text(self) -> Iterator[None]:
+        """While inside, text that a hand made unreadable comes back with marks for what cannot be
+        read, where it is otherwise an error.
+        """
+        self.dialect.read_any_text(self._connection, True)
+        try:
+            yield
+        finally:
+            self.dialect.read_any_text(self._connection, False)
+
     def table_exists(self, table: str) -> bool:
         with self._cursor() as cursor:
             try:

@@ -3,7 +3,8 @@ none.
 
 Children go before their incident, in small transactions, so that a sweep that is cut off leaves no
 orphans, holds no lock for long, and goes on where it stopped. Nothing of an incident that is still
-open is ever deleted, its errors included.
+open is ever deleted, its errors included. Events are deleted nowhere else, and only once a seal
+says so.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from typing import Dict, Tuple
 
 from selfheal.exceptions import ConfigError
+from selfheal.store import seals
 from selfheal.store.engine import Store
 
 BATCH = 500
@@ -21,6 +23,13 @@ _CLOSED = (
     "SELECT id FROM incidents WHERE status = 'resolved' AND updated_at < ? AND resolved_at < ?"
 )
 _OPEN = "SELECT id FROM incidents WHERE status <> 'resolved'"
+# Of an incident whose chain of events is sealed as removed, up to its last link.
+_SEALED = (
+    "NOT EXISTS (SELECT 1 FROM audit_heads h WHERE h.incident_id = {0} AND NOT EXISTS "
+    "(SELECT 1 FROM audit_seals s WHERE s.incident_id = h.incident_id AND s.kind = 'removed' AND "
+    "s.links >= h.links))"
+)
+_CHAINED = ("incident_events", "execution_history")
 # Tables that belong to an incident, with their keys.
 _CHILDREN: Tuple[Tuple[str, str], ...] = (
     ("alerts", "fingerprint, starts_at"),
@@ -34,7 +43,11 @@ _CHILDREN: Tuple[Tuple[str, str], ...] = (
 _LOOSE: Tuple[Tuple[str, str, str], ...] = (
     ("rejected_signals", "id", "at < ?"),
     ("outbox", "id", "incident_id IS NULL AND created_at < ?"),
-    ("budgets", "name, period_start, period_s", "period_start + period_s < ?"),
+    ("budgets", "name, execution_id", "at < ?"),
+    ("breaker_changes", "id", "at < ?"),
+    ("circuit_breakers", "key", "updated_at < ? AND state = 'closed'"),
+    ("pauses", "scope", "until < ?"),
+    ("pause_changes", "id", "at < ?"),
     ("statistics", "at", "at < ?"),
     ("error_intake", "origin, minute", "minute < CAST(? / 60 AS BIGINT)"),
 )
@@ -98,8 +111,13 @@ def sweep(store: Store, days: float, batch: int = BATCH, batches: int = BATCHES)
     before = store.now() - days * DAY_S
     gone: Dict[str, int] = {}
     is_complete = True
+    for _ in range(batches):
+        if seals.seal_removals(store, _CLOSED, (before, before), batch) < batch:
+            break
     for table, key in _CHILDREN:
         condition = "incident_id IN (%s)" % _CLOSED
+        if table in _CHAINED:
+            condition += " AND " + _SEALED.format(table + ".incident_id")
         count = _delete(store, table, key, condition, (before, before), batch, batches)
         is_complete = is_complete and count < batch * batches
         gone[table] = gone.get(table, 0) + count
@@ -114,6 +132,7 @@ def sweep(store: Store, days: float, batch: int = BATCH, batches: int = BATCHES)
         for table, key, condition in rules:
             olds = (old,) * condition.count("?")
             gone[table] = _delete(store, table, key, condition, olds, larger, more, "errors")
+    gone["audit_seals"] = seals.drop_old(store, before, batch, batches)
     return {table: count for table, count in gone.items() if count}
 
 
@@ -125,8 +144,29 @@ def _delete_childless(store: Store, before: float, batch: int, batches: int) -> 
         "NOT EXISTS (SELECT 1 FROM %s c WHERE c.incident_id = incidents.id)" % table
         for table in ("alerts", "incident_events", "undo_log", "execution_history", "approvals")
     )
-    condition = "status = 'resolved' AND updated_at < ? AND resolved_at < ? AND %s" % childless
-    return _delete(store, "incidents", "id", condition, (before, before), batch, batches)
+    old = "status = 'resolved' AND updated_at < ? AND resolved_at < ? AND %s" % childless
+    heads = (
+        "DELETE FROM audit_heads WHERE incident_id IN (SELECT id FROM incidents WHERE %s AND %s "
+        "LIMIT ?)" % (old, _SEALED.format("incidents.id"))
+    )
+    headless = "NOT EXISTS (SELECT 1 FROM audit_heads h WHERE h.incident_id = incidents.id)"
+    gone = 0
+    for _ in range(batches):
+        with store.transaction("incidents"):
+            store.execute(heads, (before, before, batch))
+            count = _delete(
+                store,
+                "incidents",
+                "id",
+                "%s AND %s" % (old, headless),
+                (before, before),
+                batch,
+                batches=1,
+            )
+        gone += count
+        if count < batch:
+            break
+    return gone
 
 
 def _delete(

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
+from selfheal.breakers import service
 from selfheal.text import counted, without_credentials
 from selfheal.verify import errors
 
@@ -70,9 +71,9 @@ def state(
     from selfheal.apis import alertmanager
 
     ours = set(_fingerprints(ctx, incident))
-    active = [
-        str(entry.get("fingerprint")) for entry in alertmanager.active_alerts(ctx.http, target)
-    ]
+    name = service.name_of(ctx.config, SOURCE, target)
+    alerts = service.call(ctx, name, lambda: alertmanager.active_alerts(ctx.http, target))
+    active = [str(entry.get("fingerprint")) for entry in alerts]
     there = sorted(ours.intersection(active))
     if there:
         return AlertState(
@@ -121,4 +122,7 @@ def is_believable(ctx: Context, incident: Incident) -> bool:
         return incident.is_cleared
     from selfheal.apis import alertmanager
 
-    return alertmanager.uptime_s(ctx.http, target, ctx.clock.now()) >= SETTLED_S
+    name = service.name_of(ctx.config, SOURCE, target)
+    now = ctx.clock.now()
+    up_s = service.call(ctx, name, lambda: alertmanager.uptime_s(ctx.http, target, now))
+    return up_s >= SETTLED_S

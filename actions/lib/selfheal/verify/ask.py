@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
+from selfheal.breakers import service
 from selfheal.exceptions import ConfigError, ExternalError
 from selfheal.text import one_line, without_credentials
 from selfheal.verify import alert
@@ -100,7 +101,8 @@ def _prometheus(ctx: Context, incident: Incident, check: PrometheusCheck) -> Tup
             % (incident.cluster or "(none)"),
             retryable=False,
         )
-    samples = prometheus.query(ctx.http, target, check.query)
+    name = service.name_of(ctx.config, "prometheus", target)
+    samples = service.call(ctx, name, lambda: prometheus.query(ctx.http, target, check.query))
     shown = ", ".join(prometheus.show(sample) for sample in samples[:_SHOWN])
     more = " and %d more" % (len(samples) - _SHOWN) if len(samples) > _SHOWN else ""
     answer = "%d results: %s%s" % (len(samples), shown, more) if samples else "no result"

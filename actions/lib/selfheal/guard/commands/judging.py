@@ -5,21 +5,19 @@ from __future__ import annotations
 from typing import List, Optional, Sequence, Tuple, Union
 
 from selfheal.exceptions import ConfigError
-from selfheal.guard.commands import kubernetes, lexer, reading
+from selfheal.guard.commands import advice, kubernetes, lexer, reading
 from selfheal.guard.commands.model import (
     ALLOW,
-    DENY,
     NEEDS_APPROVAL,
     Decision,
     Operation,
     Policy,
     Refusal,
+    refused,
 )
 from selfheal.guard.commands.reading import Reading
 from selfheal.guard.commands.rows import Row, row_of
-from selfheal.remedy.model import DESTRUCTIVE, RISKS
-
-_SHOWN = 80
+from selfheal.remedy.model import RISKS
 
 
 def decide(command: Union[str, Sequence[str]], policy: Policy) -> Decision:
@@ -34,7 +32,7 @@ def decide(command: Union[str, Sequence[str]], policy: Policy) -> Decision:
         )
         row = policy.rows.get(words[0]) or row_of(words[0], policy)
         if row is None:
-            raise _no_row(words[0])
+            raise _no_row(words[0], policy)
         found = reading.read(words, row)
         row = found.row
         operation = None
@@ -43,9 +41,9 @@ def decide(command: Union[str, Sequence[str]], policy: Policy) -> Decision:
         elif row.is_namespaced:
             kubernetes.keep_out(found, row, row.is_never)
     except Refusal as refusal:
-        return _refused(refusal)
+        return refused(refusal)
     except ConfigError as error:
-        return _refused(
+        return refused(
             Refusal("table.unusable", words[0], str(error), "Mend the table; until then: no.")
         )
     return _weighed(found, row, operation, policy.safe_mode)
@@ -100,37 +98,25 @@ def _inverse(found: Reading, row: Row) -> Tuple[str, ...]:
     return ()
 
 
-def _no_row(program: str) -> Refusal:
+def _no_row(program: str, policy: Policy) -> Refusal:
     if "=" in program:
         return Refusal(
             "lexer.assignment",
             program,
             "it sets a variable that may change what the program does",
-            "Leave it out.",
+            "Leave it out; no row can allow it, because every command has a fixed environment.",
         )
     if "/" in program:
+        programs, name = policy.document["programs"], program.rpartition("/")[2]
         return Refusal(
             "table.path",
             program,
             "a program is called by its bare name, or by a path that its row lists",
-            "Write the bare name, or add the path to `paths` of its row in your own table "
-            "(safety.command_table).",
+            "Write the bare name. " + advice.new_path(name, program, programs.get(name)),
         )
     return Refusal(
         "table.program",
         program,
         "the command table has no row for this program, and what has no row is denied",
-        "If you mean it, write a row for it in your own table (safety.command_table).",
-    )
-
-
-def _refused(refusal: Refusal) -> Decision:
-    token = refusal.token
-    shown = ascii(token if len(token) <= _SHOWN else token[:_SHOWN - 1] + "~")
-    return Decision(
-        DENY,
-        DESTRUCTIVE,
-        refusal.rule,
-        "Refused %s: %s (rule %s). %s" % (shown, refusal.why, refusal.rule, refusal.how),
-        token=token,
+        advice.new_row([program]),
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import List, Tuple
 
+from selfheal.guard.commands import advice
 from selfheal.guard.commands.kinds import Resources
 from selfheal.guard.commands.model import Operation, Refusal
 from selfheal.guard.commands.reading import Reading
@@ -19,6 +20,7 @@ MAX_CHANGES = 5
 _MANY = 12
 _NAMESPACE = "--namespace"
 _UNNAMED = [("", "")]
+_ONE_POD = "Name one pod and perhaps its container, or give -l; no row can allow more."
 
 
 def typed(found: Reading, row: Row, resources: Resources) -> Operation:
@@ -36,7 +38,10 @@ def typed(found: Reading, row: Row, resources: Resources) -> Operation:
         _are_named(found, row, resources, objects)
     if len(objects) > MAX_OBJECTS:
         raise Refusal(
-            row.rule, args[-1], "it names more than %d objects" % MAX_OBJECTS, "Name fewer."
+            row.rule,
+            args[-1],
+            "it names more than %d objects" % MAX_OBJECTS,
+            "Name fewer; no row can allow more.",
         )
     if resources.mutates:
         _scope(found, row, resources, objects)
@@ -51,10 +56,14 @@ def _must_say(found: Reading, row: Row, resources: Resources) -> None:
     if resources.shape != "logs":
         token = row.rule.replace(".", " ")
         raise Refusal(
-            row.rule, token, "it does not say which kind of object", "Name the kind, such as pods."
+            row.rule,
+            token,
+            "it does not say which kind of object",
+            "Name the kind, such as pods; no row can allow it without.",
         )
     if "--selector" not in found.given:
-        raise Refusal(row.rule, "logs", "it does not say whose", "Name a pod, or give -l.")
+        how = "Name a pod, or give -l; no row can allow all."
+        raise Refusal(row.rule, "logs", "it does not say whose", how)
 
 
 def _are_named(
@@ -69,7 +78,8 @@ def _are_named(
             "it names objects and chooses them by label as well"
             if is_named
             else "it does not say which objects are meant",
-            "Name them as KIND/NAME: nothing is never read as everything.",
+            "Name them as KIND/NAME: nothing is never read as everything, and no row can "
+            "allow that.",
         )
 
 
@@ -85,8 +95,7 @@ def keep_out(found: Reading, row: Row, is_never: object) -> None:
             "%s.namespace" % row.rule,
             namespace,
             "this namespace holds up the cluster; nothing is changed in it by a command",
-            "If you mean it, take it out of lists.never_namespaces in your own table "
-            "(safety.command_table).",
+            advice.namespace(namespace, row.document),
         )
 
 
@@ -98,14 +107,15 @@ def _parted(args: List[str], row: Row, resources: Resources) -> Tuple[List[str],
                 "%s.%s" % (row.rule, resources.pair_spec),
                 word,
                 "it is not of the form %s in the table's patterns" % resources.pair_spec,
-                "Write KEY=VALUE; keys of kubernetes.io are not changed by a command.",
+                "Write KEY=VALUE; keys of kubernetes.io are not changed by a command, and no row "
+                "can allow it.",
             )
     if not 1 <= len(changes) <= MAX_CHANGES:
         raise Refusal(
             row.rule,
             " ".join(changes) or row.rule.replace(".", " "),
             "it must say 1 to %d changes" % MAX_CHANGES,
-            "Write KEY=VALUE.",
+            "Write KEY=VALUE; no row can allow more.",
         )
     return [word for word in args if word not in changes], changes
 
@@ -113,11 +123,11 @@ def _parted(args: List[str], row: Row, resources: Resources) -> Tuple[List[str],
 def _logs(found: Reading, args: List[str], row: Row) -> List[str]:
     """Whose logs: POD, KIND/NAME, and perhaps the container after it."""
     if len(args) > 2 or (len(args) == 2 and "--container" in found.given):
-        raise Refusal(row.rule, args[-1], "it names more than one pod", "Name one, or give -l.")
+        raise Refusal(row.rule, args[-1], "it names more than one pod", _ONE_POD)
     if len(args) == 2:
         flag = row.flags["--container"]
         if not (flag.test and flag.test(args[1])):
-            raise Refusal(row.rule, args[1], "it is no name of a container", "Name the container.")
+            raise Refusal(row.rule, args[1], "it is no name of a container", _ONE_POD)
         found.given["--container"] = args[1]
         found.levels[flag.level] += flag.written(args[1])
     return [args[0] if "/" in args[0] else "pods/" + args[0]] if args else []
@@ -147,13 +157,12 @@ def _kind(word: str, row: Row, resources: Resources) -> str:
     kind = resources.spellings.get(word)
     if kind is None:
         some = sorted(set(resources.spellings.values()))
-        kinds = ", ".join(some) if len(some) <= _MANY else "the %d kinds of `kinds`" % len(some)
+        kinds = ", ".join(some) if len(some) <= _MANY else "the %d kinds of the table" % len(some)
         raise Refusal(
             "%s.kind" % row.rule,
             word,
             "%s is not for objects of this kind" % row.rule.replace(".", " "),
-            "It takes %s. Add another to `kinds` in your own table (safety.command_table); one of "
-            "lists.never_kinds must be taken out there as well." % kinds,
+            "It takes %s. %s" % (kinds, advice.kind_of_object(row.path, word, row.document)),
         )
     return kind
 
@@ -164,7 +173,8 @@ def _name(word: str, row: Row, resources: Resources) -> str:
             "%s.name" % row.rule,
             word,
             "it is no name of an object",
-            "Names are of a-z, 0-9, '-' and '.'; name each object by itself.",
+            "Names are of a-z, 0-9, '-' and '.', and no row can allow others; name each object "
+            "by itself.",
         )
     return word
 

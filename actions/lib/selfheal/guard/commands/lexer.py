@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import List, Sequence
 
+from selfheal.guard.commands.advice import NO_SHELL
 from selfheal.guard.commands.model import Refusal
 
 MAX_CHARACTERS = 4096
@@ -32,6 +33,7 @@ _PIECE = re.compile(
 _ESCAPE_IN_DOUBLE = re.compile(r'\\(["\\$`])')
 
 _ONE_AT_A_TIME = "Give each command by itself; each gets its own decision."
+_NAME_IT = "Name it; no row can allow it without."
 _QUOTE_IT = "If the character itself is meant, put the word in single quotes."
 _MEANINGS = {
     ";": ("chain", "it starts a second command", _ONE_AT_A_TIME),
@@ -86,7 +88,7 @@ def words_of(command: str) -> List[str]:
             "lexer.length",
             command[:_SHOWN],
             "the command is %d characters long, more than %d" % (len(command), MAX_CHARACTERS),
-            "Name fewer things at once.",
+            "Name fewer things at once; no row can allow more.",
         )
     command = command.strip(" \t")
     words = command.split() if _PLAIN(command) else _slowly(command)
@@ -98,12 +100,14 @@ def words_of(command: str) -> List[str]:
 def checked_words(words: Sequence[str]) -> List[str]:
     """Words that are split already, if each is printable ASCII. Raises Refusal."""
     if not isinstance(words, (list, tuple)):
-        raise Refusal("lexer.word", repr(words)[:_SHOWN], "it is no command", "Give text or words.")
+        how = "Give text or words; no row can allow it."
+        raise Refusal("lexer.word", repr(words)[:_SHOWN], "it is no command", how)
     if len(words) > MAX_WORDS:
         raise _too_many(words)
     for word in words:
         if not isinstance(word, str):
-            raise Refusal("lexer.word", repr(word), "it is no text", "Put it in quotes.")
+            how = "Put it in quotes; no row can allow it."
+            raise Refusal("lexer.word", repr(word), "it is no text", how)
         if not _PRINTABLE_WORD(word):
             raise _not_printable(word) if word else _empty("")
     if sum(map(len, words)) > MAX_CHARACTERS:
@@ -111,12 +115,12 @@ def checked_words(words: Sequence[str]) -> List[str]:
             "lexer.length",
             words[0][:_SHOWN],
             "the words are more than %d characters long" % MAX_CHARACTERS,
-            "Name fewer things at once.",
+            "Name fewer things at once; no row can allow more.",
         )
     if not words:
         raise _empty("")
     if words[0].startswith("-"):
-        raise Refusal("lexer.program", words[0], "a program's name comes first", "Name it.")
+        raise Refusal("lexer.program", words[0], "a program's name comes first", _NAME_IT)
     return list(words)
 
 
@@ -166,7 +170,7 @@ def _piece_by_piece(command: str) -> List[str]:
                 "lexer.program",
                 command[position:position + _SHOWN],
                 "the program's name is written with quotes or a backslash",
-                "Write it plainly.",
+                "Write it plainly; no row can allow it, because nothing may hide what is run.",
             )
         else:
             open_word.append(_ESCAPE_IN_DOUBLE.sub(r"\1", text) if kind == "double" else text)
@@ -184,7 +188,8 @@ def _close(words: List[str], pieces: List[str], last: str) -> None:
 
 def _meaning(command: str, position: int) -> Refusal:
     rule, why, how = _MEANINGS[command[position]]
-    return Refusal("lexer." + rule, command[position:position + _SHOWN], why, how)
+    token = command[position:position + _SHOWN]
+    return Refusal("lexer." + rule, token, why, "%s %s" % (how, NO_SHELL))
 
 
 def _empty(token: str) -> Refusal:
@@ -192,7 +197,7 @@ def _empty(token: str) -> Refusal:
         "lexer.empty",
         token,
         "there is nothing in it" if token else "it is empty",
-        "Name what is meant: nothing is never read as everything.",
+        "Name what is meant: nothing is never read as everything, and no row can allow that.",
     )
 
 
@@ -201,7 +206,7 @@ def _too_many(words: Sequence[str]) -> Refusal:
         "lexer.length",
         str(words[MAX_WORDS])[:_SHOWN],
         "the command has %d words, more than %d" % (len(words), MAX_WORDS),
-        "Name fewer things at once.",
+        "Name fewer things at once; no row can allow more.",
     )
 
 
@@ -210,11 +215,14 @@ def _not_printable(text: str) -> Refusal:
     character = found.group() if found else "\t"
     if character in "\r\n":
         return Refusal(
-            "lexer.chain", character, "a new line starts a second command", _ONE_AT_A_TIME
+            "lexer.chain",
+            character,
+            "a new line starts a second command",
+            "%s %s" % (_ONE_AT_A_TIME, NO_SHELL),
         )
     return Refusal(
         "lexer.character",
         "U+%04X" % ord(character),
         "it is no printable ASCII character, and may look like another or like nothing",
-        "Write the command with plain characters.",
+        "Write the command with plain characters; no row can allow others.",
     )

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Dict, Mapping, NamedTuple, Optional, Tuple
 
+from selfheal.remedy.model import DESTRUCTIVE
+
 if TYPE_CHECKING:
     from selfheal.guard.commands.rows import Row
 
@@ -16,6 +18,7 @@ ALLOW = "allow"
 NEEDS_APPROVAL = "needs_approval"
 DENY = "deny"
 DECISIONS = (ALLOW, NEEDS_APPROVAL, DENY)
+_SHOWN = 80
 
 
 class Operation(NamedTuple):
@@ -28,6 +31,18 @@ class Operation(NamedTuple):
     namespace: str = ""
     options: Tuple[Tuple[str, str], ...] = ()
     changes: Tuple[str, ...] = ()
+
+    def as_dict(self) -> Dict[str, Any]:
+        """As a plan holds it: {"verb", "resources": [[kind, name]], "namespace", "options":
+        [[flag, value]], "changes"}.
+        """
+        return {
+            "verb": self.verb,
+            "resources": [list(one) for one in self.resources],
+            "namespace": self.namespace,
+            "options": [list(one) for one in self.options],
+            "changes": list(self.changes),
+        }
 
     @property
     def container(self) -> str:
@@ -42,7 +57,8 @@ class Operation(NamedTuple):
 
 class Decision(NamedTuple):
     """One judged command. `argv` (empty when denied) is what may be run, in place of what was
-    written; `token` is what was refused; `inverse` takes the command back, empty when nothing does.
+    written; `token` is what was refused and `advice` how to allow it (`reason` ends with it);
+    `inverse` takes the command back, empty when nothing does.
     """
 
     decision: str
@@ -53,6 +69,7 @@ class Decision(NamedTuple):
     operation: Optional[Operation] = None
     token: str = ""
     inverse: Tuple[str, ...] = ()
+    advice: str = ""
 
     @property
     def is_denied(self) -> bool:
@@ -70,6 +87,20 @@ class Refusal(Exception):
         self.why = why
         self.how = how
         self.risk = risk
+
+
+def refused(refusal: Refusal) -> Decision:
+    """The decision that `refusal` makes."""
+    token = refusal.token
+    shown = ascii(token if len(token) <= _SHOWN else token[:_SHOWN - 1] + "~")
+    return Decision(
+        DENY,
+        DESTRUCTIVE,
+        refusal.rule,
+        "Refused %s: %s (rule %s). %s" % (shown, refusal.why, refusal.rule, refusal.how),
+        token=token,
+        advice=refusal.how,
+    )
 
 
 @dataclass(frozen=True)

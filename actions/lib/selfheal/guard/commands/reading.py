@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional, Tuple
 
+from selfheal.guard.commands import advice
 from selfheal.guard.commands.model import Refusal
 from selfheal.guard.commands.rows import Flag, Row, Shape
-from selfheal.guard.commands.values import ASK, described, how_to_allow
+from selfheal.guard.commands.values import ASK, described
 
-_NAME_IT = "If you mean it, your own table (safety.command_table) must name it: `replaces: %s`."
-_ADD_ROW = "If you mean it, add it to the row %s in your own table (safety.command_table)."
+_ONE_FLAG = "Give one flag; no row can allow several, because only one of them would count."
 
 
 class Reading:
@@ -37,7 +37,7 @@ def read(words: List[str], row: Row) -> Reading:
     """Hold `words` against `row`, that of the program words[0]. Raises Refusal."""
     found = Reading(row, words[0])
     if row.deny:
-        raise _denied(row.rule, words[0], row.deny)
+        raise _denied(row, words[0])
     position, end = 1, len(words)
     while position < end:
         word = words[position]
@@ -58,7 +58,7 @@ def read(words: List[str], row: Row) -> Reading:
             if sub is None:
                 raise _no_command(row, word)
             if sub.deny:
-                raise _denied(sub.rule, word, sub.deny)
+                raise _denied(sub, word)
             row = found.row = sub
             found.levels.append([word, *sub.insert])
         else:
@@ -92,7 +92,7 @@ def _valued(found: Reading, flag: Flag, value: str, token: str) -> None:
             "%s.%s" % (found.row.rule, flag.name),
             token,
             "%s takes %s, not %r" % (flag.name, described(flag.spec), value[:80]),
-            "Give such a value, or widen the flag in your own table (safety.command_table).",
+            "Give such a value. " + _other_value(found.row, flag, value),
         )
     if flag.name in found.given:
         _repeated(found, flag, token)
@@ -117,7 +117,7 @@ def _with_next(found: Reading, flag: Flag, word: str, words: List[str], position
             "%s.%s" % (found.row.rule, flag.name),
             word,
             "%s takes %s, and there is none" % (word, described(flag.spec)),
-            "Give the value: nothing is never read as everything.",
+            "Give the value: nothing is never read as everything, and no row can allow that.",
         )
     if flag.attached and not flag.optional:
         raise _unknown_flag(found.row, word)
@@ -170,7 +170,8 @@ def _long(found: Reading, word: str) -> None:
             "%s.%s" % (row.rule, flag.name),
             word,
             "%s is a switch and takes no value" % name,
-            "Leave out what follows the equals sign.",
+            "Leave out what follows the equals sign. " +
+            advice.flag(row.path[:flag.level + 1], flag.names, word, flag.names[-1]),
         )
 
 
@@ -191,7 +192,7 @@ def _repeated(found: Reading, flag: Flag, word: str) -> None:
         "%s.%s" % (found.row.rule, flag.name),
         word,
         "%s stands there too often, and programs differ in which one counts" % flag.name,
-        "Give it once.",
+        "Give it once; no row can allow two, but for a flag that says `repeat: 2`.",
     )
 
 
@@ -201,7 +202,7 @@ def _complete(found: Reading, row: Row, last: str) -> None:
             row.rule,
             last,
             "%s needs a sub-command" % row.rule.replace(".", " "),
-            "Say which: %s." % _some(row),
+            "Say which: %s; no row can allow it without." % _some(row),
         )
     given = found.given
     for flag in row.required:
@@ -210,7 +211,7 @@ def _complete(found: Reading, row: Row, last: str) -> None:
                 "%s.%s" % (row.rule, flag.name),
                 last,
                 "%s is missing" % " or ".join(flag.names),
-                "Add it; without it the command %s."
+                "Add it; without it the command %s, and no row can allow that."
                 % ("may not end by itself" if flag.test is None else "says too little"),
             )
     for flag in row.defaults:
@@ -218,11 +219,11 @@ def _complete(found: Reading, row: Row, last: str) -> None:
             found.given[flag.name] = str(flag.default)
             found.levels[flag.level] += flag.written(str(flag.default))
     if row.needs_one and not row.needs_one & given.keys():
-        raise Refusal(row.rule, last, "one of its flags must stand there", _flags_of(row))
+        raise Refusal(row.rule, last, "one of its flags must stand there", _one_of(row))
     if row.at_most_one and len(given) > 1:
-        raise Refusal(row.rule, last, "it takes one flag, not several", "Give one flag.")
+        raise Refusal(row.rule, last, "it takes one flag, not several", _ONE_FLAG)
     if row.needs_flag_or_arg and not given and not found.args:
-        raise Refusal(row.rule, last, "alone it does too much", _flags_of(row))
+        raise Refusal(row.rule, last, "alone it does too much", _one_of(row))
     if row.rank > found.rank:
         found.rank = row.rank
     if row.ask:
@@ -243,7 +244,10 @@ def _positionals(found: Reading, row: Row) -> None:
         if refused is None or (problem[2] and not refused[2]):  # a wrong word says more
             refused = problem
     token, why, spec = refused or ("", "it has no shape", "")
-    how = how_to_allow(spec, row.rule) if found.args else "Name it: nothing is never everything."
+    how = "Name it: nothing is never read as everything, and no row can allow that."
+    if found.args:
+        other = advice.value(spec, token, row.document) if spec else ""
+        how = other or advice.replaced_row(row.path, found.args)
     raise Refusal(row.rule, token or row.rule.replace(".", " "), why, how)
 
 
@@ -274,13 +278,16 @@ def _shape(shape: Shape) -> str:
     return ", then ".join(described(one) for one in shape.specs)
 
 
-def _denied(rule: str, token: str, advice: str) -> Refusal:
-    return Refusal(
-        rule,
-        token,
-        advice,
-        _NAME_IT % rule,
-    )
+def _other_value(row: Row, flag: Flag, value: str) -> str:
+    other = advice.value(flag.spec, value, row.document) if value else ""
+    token = "%s=%s" % (flag.name, value)
+    return other or advice.flag(row.path[:flag.level + 1], flag.names, token, flag.names[-1])
+
+
+def _denied(row: Row, token: str) -> Refusal:
+    if "denied" not in row.words:
+        row.words["denied"] = advice.replaced_row(row.path)
+    return Refusal(row.rule, token, row.deny, row.words["denied"])
 
 
 def _denied_flag(row: Row, flag: Flag, word: str) -> Refusal:
@@ -288,7 +295,7 @@ def _denied_flag(row: Row, flag: Flag, word: str) -> Refusal:
         "%s.%s" % (row.rule, flag.names[-1]),
         word,
         flag.deny,
-        _NAME_IT % flag.names[-1],
+        advice.flag(row.path[:flag.level + 1], flag.names, word, flag.names[-1]),
     )
 
 
@@ -297,7 +304,7 @@ def _no_command(row: Row, word: str) -> Refusal:
         row.rule,
         word,
         "%s has no row for the sub-command %r" % (row.rule.replace(".", " "), word[:40]),
-        "There are rows for: %s. %s" % (_some(row), _ADD_ROW % row.rule),
+        "There are rows for: %s. %s" % (_some(row), advice.new_row((*row.path, word))),
     )
 
 
@@ -307,20 +314,29 @@ def _unknown_flag(row: Row, word: str) -> Refusal:
             row.rule,
             word,
             "what follows -- is read by different programs in different ways",
-            "Leave it out.",
+            "Leave it out; no row can allow it, because the words are written anew without it.",
         )
     return Refusal(
         row.rule,
         word,
         "the row %s has no such flag (flags are not abbreviated)" % row.rule,
-        "%s %s" % (_flags_of(row), _ADD_ROW % row.rule),
+        "%s %s" % (_flags_of(row), advice.flag(row.path, (word.partition("=")[0],), word)),
     )
 
 
+def _one_of(row: Row) -> str:
+    return "%s; no row can allow it without" % _flags_of(row).rstrip(".") + "."
+
+
 def _some(row: Row) -> str:
-    return ", ".join(name for name, sub in (row.commands or {}).items() if not sub.deny)
+    if "commands" not in row.words:
+        allowed = [name for name, sub in (row.commands or {}).items() if not sub.deny]
+        row.words["commands"] = ", ".join(allowed)
+    return row.words["commands"]
 
 
 def _flags_of(row: Row) -> str:
-    names = sorted({flag.names[-1] for flag in row.flags.values() if not flag.deny})
-    return "It takes %s." % (", ".join(names) if names else "no flags")
+    if "flags" not in row.words:
+        names = sorted({flag.names[-1] for flag in row.flags.values() if not flag.deny})
+        row.words["flags"] = "It takes %s." % (", ".join(names) if names else "no flags")
+    return row.words["flags"]

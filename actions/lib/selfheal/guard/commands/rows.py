@@ -119,6 +119,7 @@ class Row:
         "commands",
         "defaults",
         "deny",
+        "document",
         "exact",
         "flags",
         "insert",
@@ -129,6 +130,7 @@ class Row:
         "needs_flag_or_arg",
         "needs_one",
         "number",
+        "path",
         "rank",
         "reasons",
         "required",
@@ -138,6 +140,7 @@ class Row:
         "spaced",
         "switch_values",
         "verb",
+        "words",
     )
 
     def __init__(
@@ -151,6 +154,10 @@ class Row:
         if unknown:
             raise ConfigError("the row %s has the unknown key %s" % (rule, unknown[0]))
         self.rule = rule
+        self.document = document
+        self.path: Tuple[str, ...] = (
+            (*above.path, rule[len(above.rule) + 1:]) if above else (rule,)
+        )
         self.verb = rule.partition(".")[2].replace(".", " ")
         self.level: int = above.level + 1 if above else 0
         self.deny: str = settings.get("deny", "")
@@ -186,6 +193,7 @@ class Row:
             Shape(one, rule, document) for one in settings.get("variants", (settings,))
         ]
         self.reasons: Dict[Tuple[bool, int, bool], str] = {}
+        self.words: Dict[str, str] = {}
 
     def _read_flags(
         self, settings: Mapping[str, Any], above: Optional[Row], document: Mapping[str, Any]
@@ -214,8 +222,12 @@ class Row:
 
 
 @lru_cache(maxsize=8)
-def load_policy(site_file: Optional[str] = None, safe_mode: bool = True) -> Policy:
-    """The policy of the built-in table with `site_file` laid over it. Raises ConfigError.
+def load_policy(
+    site_file: Optional[str] = None, safe_mode: bool = True, stamp: object = None
+) -> Policy:
+    """The policy of the built-in table with `site_file` laid over it; the one that was made before
+    when `stamp` (what tells the file's content from what it held before) is the same. Raises
+    ConfigError.
 
     Rows are read as they are asked for; one that cannot be read denies its program. `check` reads
     them all, so that what is wrong is said by day.

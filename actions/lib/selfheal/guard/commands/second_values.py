@@ -141,6 +141,10 @@ def _host(word: str, rest: Any, table: Mapping[str, Any]) -> bool:
 
 
 def _url(word: str, rest: Any, table: Mapping[str, Any]) -> bool:
+    if word.split("/")[0] not in ("http:", "https:"):
+        if word.split(".")[0].lower() in ("ftp", "dict", "ldap", "imap", "smtp", "pop3"):
+            raise Misfit("the name of %r chooses another protocol" % word)
+        word = "http://" + word
     try:
         parts = urlsplit(word)
         port = parts.port

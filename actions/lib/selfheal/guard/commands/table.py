@@ -20,7 +20,7 @@ from selfheal.remedy.model import RISKS
 TABLE_FOLDER = Path(__file__).resolve().parent / "table"
 _CORE = TABLE_FOLDER / "core.yaml"
 _PROGRAM = re.compile(r"^  '?([A-Za-z0-9][A-Za-z0-9_.+-]*)'?:", re.MULTILINE)
-_SECTIONS = ("patterns", "lists", "kinds", "programs")
+_SECTIONS = ("patterns", "lists", "kinds", "interpreters", "requests", "programs")
 _MAX_BYTES = 1024 * 1024
 _TIGHTENING = ("deny", "ask", "risk")
 _ADDING = ("flags", "commands", "paths", "about")
@@ -65,14 +65,18 @@ class Programs(Mapping[str, Any]):
 
 
 def load(site_file: Optional[Path] = None) -> Dict[str, Any]:
-    """The table {patterns, lists, kinds, programs}, with `site_file` laid over it."""
+    """The table {patterns, lists, kinds, interpreters, requests, programs}, with `site_file` laid
+    over it.
+    """
     document = copy.deepcopy(_core())
     site = _load(site_file) if site_file else {}
     try:
-        for name, pattern in _map(site.get("patterns", {}), "patterns").items():
-            if name in document["patterns"]:
-                raise ConfigError("the pattern %r exists; choose another name" % name)
-            document["patterns"][name] = pattern
+        for section in ("patterns", "interpreters"):
+            for name, pattern in _map(site.get(section, {}), section).items():
+                if name in document[section]:
+                    raise ConfigError("%s has %r already; choose another name" % (section, name))
+                document[section][name] = _pattern(pattern, "%s.%s" % (section, name))
+        _requests(document["requests"], _map(site.get("requests", {}), "requests"))
         for name, change in _map(site.get("lists", {}), "lists").items():
             document["lists"][name] = _list(name, document["lists"].get(name, []), change)
         _kinds(document["kinds"], _map(site.get("kinds", {}), "kinds"))
@@ -158,6 +162,27 @@ def _list(name: str, base: List[Any], change: Any) -> List[Any]:
         kept = [one for one in base if one not in change.get("without", [])]
         return [*kept, *change.get("add", [])]
     raise ConfigError("lists.%s must be a list, or a map of `add`, `without` or `only`" % name)
+
+
+def _pattern(value: Any, where: str) -> str:
+    try:
+        re.compile(value)
+    except (TypeError, ValueError, OverflowError, RecursionError, re.error) as error:
+        raise ConfigError("%s is unusable as a pattern: %r (%s)" % (where, value, error)) from error
+    return str(value)
+
+
+def _requests(base: Dict[str, Any], site: Dict[str, Any]) -> None:
+    for method, change in site.items():
+        settings = dict(change) if isinstance(change, dict) else {"risk": change}
+        replaces = settings.pop("replaces", None)
+        if method not in base or len(settings) != 1 or not set(settings) <= {"deny", "risk"}:
+            raise ConfigError("requests.%s must be a risk, or {deny: why}" % method)
+        if "risk" in settings:
+            _tighten({"risk": base[method]} if replaces != method else {}, settings, method)
+            if settings["risk"] not in RISKS:
+                raise ConfigError("requests.%s must be one of %s" % (method, ", ".join(RISKS)))
+        base[method] = settings.get("risk", settings)
 
 
 def _kinds(base: Dict[str, Any], site: Dict[str, Any]) -> None:

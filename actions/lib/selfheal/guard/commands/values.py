@@ -38,9 +38,11 @@ _HOST = re.compile(
     r"(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?){0,20}\.?)\Z"
 ).match
 _URL = re.compile(
-    r"https?://(\[[0-9A-Fa-f:]{2,39}\]|[A-Za-z0-9.-]{1,253})(?::([1-9][0-9]{0,4}))?"
+    r"(?:https?://)?(\[[0-9A-Fa-f:]{2,39}\]|[A-Za-z0-9.-]{1,253})(?::([1-9][0-9]{0,4}))?"
     r"(/[A-Za-z0-9._~/%:+,=-]*)?(\?[A-Za-z0-9._~/%:+,=&-]*)?\Z"
 ).match
+# Without http:// curl takes the protocol from the beginning of the name.
+_OTHER_PROTOCOLS = ("ftp.", "dict.", "ldap.", "imap.", "smtp.", "pop3.")
 _PATH = re.compile(r"(?:/[A-Za-z0-9._@+:,=-]+)*/?\Z").match
 _LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?\Z").match
 
@@ -76,19 +78,6 @@ def described(spec: str) -> str:
     if kind == "format":
         return "one of %s, jsonpath=... or custom-columns=..." % ", ".join(rest.split())
     return _IN_WORDS.get(kind) or "of the form '%s' (see patterns in the table)" % kind
-
-
-def how_to_allow(spec: str, rule: str) -> str:
-    """What to write in the site's own table to let another value of `spec` pass in the row
-    `rule`.
-    """
-    kind, _, rest = spec.partition(" ")
-    where = {
-        "unit": "take it out of lists.never_units",
-        "path": "add it to the list %s (names of lists.never_paths stay refused)" % rest,
-        "url": "add its host to lists.hosts",
-    }.get(kind, "add it to the row %s" % rule)
-    return "If you mean it, %s in your own table (safety.command_table)." % where
 
 
 def name_patterns(patterns: Sequence[str]) -> Callable[[str], Any]:
@@ -232,6 +221,8 @@ def _url(words: Sequence[str], document: Mapping[str, Any]) -> Test:
         found = _URL(word) if len(word) <= MAX_VALUE else None
         if found is None or found.group(1).lower() not in hosts:
             return False
+        if "://" not in word and word.lower().startswith(_OTHER_PROTOCOLS):
+            return False
         _host, port, path, query = found.groups()
         path = path or "/"
         if "%" in path or ".." in path or "//" in path or int(port or 0) > 65535:
@@ -264,7 +255,7 @@ _IN_WORDS = {
     "unit": "a systemd service, timer or socket that the list never_units does not refuse",
     "path": "a plain absolute path that the table lists and that holds no secrets by its name",
     "host": "a host name or an address",
-    "url": "an http:// or https:// address of a listed host, without credentials",
+    "url": "an http address of a listed host, without credentials",
     "duration": "a duration such as 30s, 5m or 1h30m",
     "selector": "a label selector such as app=web",
     "narrow_selector": "a label selector of the form app=web",

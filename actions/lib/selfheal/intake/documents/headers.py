@@ -8,6 +8,7 @@ bounded, so a hostile line costs no more than a long one.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple, Optional
 
 from selfheal.errors.severity import level_of, level_of_priority
@@ -107,11 +108,16 @@ _NONE = ("-", "")
 
 def may_have_header(line: str) -> bool:
     """Whether `part` could find anything; cheap."""
-    first = line[:1]
-    if first in _SIGNS or "\x1b" in line:
+    return "\x1b" in line or _may_start(line[:3])
+
+
+@lru_cache(maxsize=4096)
+def _may_start(start: str) -> bool:
+    first = start[:1]
+    if first in _SIGNS:
         return True
     # Levels are all upper case here, klog's letters have a digit behind them.
-    return first.isupper() and (line[:3] in _IN_WORDS if line[1:2].islower() else line[1:2] > " ")
+    return first.isupper() and (start in _IN_WORDS if start[1:2].islower() else start[1:2] > " ")
 
 
 def part(line: str) -> Parted:

@@ -7,6 +7,7 @@ one workload name it alike.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple
 
 from selfheal.intake.documents.shapes import Shapes, Ways, first
@@ -14,6 +15,8 @@ from selfheal.intake.grouping import owner_of_pod
 
 _MAX_NAME = 253
 _MAX_OWNERS = 5000
+_MAX_PLACES = 10_000
+_MAX_SEEN = 1000  # characters of names that are kept
 
 # Within the object `kubernetes`. Owners are those that a controller's name is as it is; `made` are
 # objects that a controller made and whose names end in something generated.
@@ -61,7 +64,9 @@ ELSEWHERE: Mapping[str, str] = {
 
 
 class PlacePlan(NamedTuple):
-    """Where to look for each name, and the same for what a workload may be read off."""
+    """Where to look for each name, and the same for what a workload may be read off; `likely` are
+    the best (key, rest) of each name that `named` lists.
+    """
 
     namespace: Ways
     pod: Ways
@@ -70,22 +75,28 @@ class PlacePlan(NamedTuple):
     owner: Ways
     made: Ways
     app: Ways
+    named: str
+    likely: Tuple[Tuple[str, str], ...]
 
 
-class Place(NamedTuple):
-    """Names in Kubernetes, "" where the document does not tell."""
-
-    namespace: str = ""
-    workload: str = ""
-    pod: str = ""
-    container: str = ""
-    node: str = ""
+# Namespace, workload, pod, container, node; "" where the document does not tell. A plain tuple, as
+# it is taken apart for each document.
+Place = Tuple[str, str, str, str, str]
+NOWHERE: Place = ("", "", "", "", "")
 
 
-NOWHERE = Place()
+def _plan(ways: Mapping[str, Ways]) -> PlacePlan:
+    asked = ["namespace", "pod", "container", "node", "owner" if ways["owner"] else "made"]
+    named = [name for name in asked if ways[name]]
+    return PlacePlan(
+        named=" ".join(named), likely=tuple(ways[name][0][:2] for name in named), **ways
+    )
 
-_shapes = Shapes(_MEANINGS, lambda ways: PlacePlan(**ways))
-_owners: Dict[Tuple[str, str], str] = {}
+
+_shapes = Shapes(_MEANINGS, _plan)
+# By what lies at the likely places: a pod logs more than one line.
+_places: Dict[Tuple[str, Tuple[Any, ...]], Place] = {}
+_known_owner = lru_cache(maxsize=_MAX_OWNERS)(owner_of_pod)
 
 
 def place_of(source: Dict[str, Any], elsewhere: Optional[PlacePlan]) -> Place:
@@ -104,38 +115,61 @@ def elsewhere_of(ways: Mapping[str, Ways], prefix: str) -> Optional[PlacePlan]:
     """The plan for a document of which `ways` are those for the meanings ELSEWHERE, each behind
     `prefix`.
     """
-    plan = PlacePlan(**{name: ways[prefix + name] for name in ELSEWHERE})
+    plan = _plan({name: ways[prefix + name] for name in ELSEWHERE})
     return plan if plan.namespace or plan.pod or plan.container else None
 
 
 def _of(source: Dict[str, Any], plan: PlacePlan) -> Place:
-    pod = first(source, plan.pod) if plan.pod else ""
-    namespace = first(source, plan.namespace) if plan.namespace else ""
-    container = first(source, plan.container) if plan.container else ""
+    try:
+        found = [source[key][rest] if rest else source[key] for key, rest in plan.likely]
+        seen = plan.named, tuple(found)
+        known = _places.get(seen)
+    except (KeyError, TypeError):  # a name lies elsewhere, or is none
+        return _with_app(_without_app(source, plan), source, plan)
+    if known is None:
+        known = _without_app(source, plan)
+        # Then it follows from these names alone, as each of them was the first to be asked.
+        if all(type(name) is str and name.strip() for name in found):
+            if len(_places) >= _MAX_PLACES:
+                _places.clear()
+            if sum(map(len, found)) <= _MAX_SEEN:
+                _places[seen] = known
+    return known if known[1] else _with_app(known, source, plan)
+
+
+def _without_app(source: Dict[str, Any], plan: PlacePlan) -> Place:
+    pod = first(source, plan.pod)
+    namespace = first(source, plan.namespace)
+    container = first(source, plan.container)
     if not pod and not namespace and not container:
         return NOWHERE
-    node = first(source, plan.node) if plan.node else ""
-    workload = first(source, plan.owner) if plan.owner else ""
+    node = first(source, plan.node)
+    workload = first(source, plan.owner)
     if not workload:
-        made = first(source, plan.made) if plan.made else ""
+        made = first(source, plan.made)
         if made:
             workload = _owner(made + "-bcdfg", "")  # as its pod would be called
         elif pod:
             workload = _owner(pod, node)
-        workload = workload or first(source, plan.app)
     if container[:1] == "/":
         container = container.lstrip("/")  # as Docker writes names
-    if len(pod) + len(namespace) + len(container) + len(node) + len(workload) > _MAX_NAME:
-        return Place(*(text[:_MAX_NAME] for text in (namespace, workload, pod, container, node)))
-    return tuple.__new__(Place, (namespace, workload, pod, container, node))
+    return (
+        namespace[:_MAX_NAME],
+        workload[:_MAX_NAME],
+        pod[:_MAX_NAME],
+        container[:_MAX_NAME],
+        node[:_MAX_NAME],
+    )
+
+
+def _with_app(place: Place, source: Dict[str, Any], plan: PlacePlan) -> Place:
+    """`place` with the label of its application where no workload is known."""
+    namespace, workload, pod, container, node = place
+    if workload or place is NOWHERE:
+        return place
+    return namespace, first(source, plan.app)[:_MAX_NAME], pod, container, node
 
 
 def _owner(pod: str, node: str) -> str:
-    known = _owners.get((pod, node))
-    if known is None:
-        known = owner_of_pod(pod, node) or ""
-        if len(_owners) >= _MAX_OWNERS:
-            _owners.clear()
-        if len(pod) <= _MAX_NAME and len(node) <= _MAX_NAME:
-            _owners[(pod, node)] = known
-    return known
+    longest = _MAX_NAME + 1  # what is longer is no name, and is not kept
+    return _known_owner(pod[:longest], node[:longest]) or ""

@@ -40,6 +40,7 @@ _NO_DETAIL: Dict[str, object] = {}
 _NO_ERROR = frozenset(("", "null", "none", "nil", "<nil>", "false", "true", "undefined", "0", "-"))
 _MAY_BE_RECORDS = ("message", "msg", "body", "Body")
 _NOT_PARTED = Parted("")
+_made = tuple.__new__
 
 
 class Reading(NamedTuple):
@@ -57,43 +58,31 @@ class Reading(NamedTuple):
     utc_offset_s: float = 0.0
 
 
-class _Plan(NamedTuple):
-    """Where a document of one shape keeps each meaning, () for nowhere."""
-
-    message: Ways
-    level: Ways
-    priority: Ways
-    otel_level: Ways
-    host: Ways
-    program: Ways
-    logger: Ways
-    cluster: Ways
-    error_class: Ways
-    error_message: Ways
-    stack: Ways
-    time: Ways
-    place: Optional[PlacePlan]
-    detail: Tuple[Tuple[str, Ways], ...]
-
-
-class _Said(NamedTuple):
-    """What a record says about its event, in its own fields or in those of a record within."""
-
-    message: str
-    level: str
-    program: str
-    error_class: str
-    error_message: str
-    stack: str
-    header: Parted
-    time: Any
+# Where a document of one shape says what happened, () for nowhere, in the order of _SAID; and where
+# the rest is. Plain tuples, as they are taken apart for each document.
+_Saying = Tuple[Ways, Ways, Ways, Ways, Ways, Ways, Ways, Ways, Ways]
+_Detail = Tuple[Tuple[str, Ways], ...]
+_Plan = Tuple[_Saying, Ways, Ways, Ways, Optional[PlacePlan], _Detail]
+_SAID = (
+    "message", "level", "priority", "otel_level", "program", "error_class", "error_message",
+    "stack", "time",
+)  # fmt: skip
+# What a record says, in its own fields or in those of a record within: message, level, program,
+# error class, error message, stack, header, time.
+_Said = Tuple[str, str, str, str, str, str, Parted, Any]
 
 
 def _plan(ways: Dict[str, Ways]) -> _Plan:
-    return _Plan(
-        place=elsewhere_of(ways, _PLACE),
-        detail=tuple((name, ways[_DETAIL + name]) for name in DETAIL if ways[_DETAIL + name]),
-        **{name: ways[name] for name in MEANINGS},
+    message, level, priority, otel, program, error_class, error, stack, time = (
+        ways[name] for name in _SAID
+    )
+    return (
+        (message, level, priority, otel, program, error_class, error, stack, time),
+        ways["host"],
+        ways["cluster"],
+        ways["logger"],
+        elsewhere_of(ways, _PLACE),
+        tuple((name, ways[_DETAIL + name]) for name in DETAIL if ways[_DETAIL + name]),
     )
 
 
@@ -112,81 +101,87 @@ def read(hit: Any, reading: Reading) -> Document:
     value it is.
     """
     source = hit.get("_source") if type(hit) is dict else None
-    if type(source) is not dict:
-        source = hit.get("fields") if type(hit) is dict else None
     if type(source) is not dict or not source:
-        return _unreadable(hit, hit, reading, "the hit has no _source", [])
-    plan = _shapes.of(source)
-    said = _said(source, plan, 0)
-    header = said.header
+        if type(hit) is dict and type(source) is not dict:
+            source = hit.get("fields")
+        if type(source) is not dict or not source:
+            return _unreadable(hit, hit, reading, "the hit has no _source", [])
+    saying, host_ways, cluster_ways, logger_ways, elsewhere, details = _shapes.of(source)
+    message, level, program, error_class, error, stack, header, time = _said(source, saying, 0)
     troubles: List[str] = []
-    index, own = hit.get("_index"), hit.get("_id")
+    origin, index, own = reading.origin, hit.get("_index"), hit.get("_id")
     logged_at = epoch_of(source.get(reading.time_field), reading.now, reading.utc_offset_s)
     if logged_at is None:
-        logged_at = _other_time(hit, source, said, reading, troubles)
-    message, stack = _with_error(said)
-    if not message:
-        return _unreadable(hit, source, reading, "no field has text", troubles, logged_at)
-    place = place_of(source, plan.place)
-    program = said.program or header.program or place.container or first(source, plan.logger)
+        logged_at = _other_time(hit, source, time, reading, troubles)
+    if error or not message or "\n" in message:
+        message, stack = _with_error(message, stack, error)
+        if not message:
+            return _unreadable(hit, source, reading, "no field has text", troubles, logged_at)
+    namespace, workload, pod, container, node = place_of(source, elsewhere)
+    program = program or header.program or container or first(source, logger_ways)
     # The tuple's own constructor: the named tuple's costs as much as reading three fields.
-    return tuple.__new__(
+    return _made(
         Document,
         (
-            "%s/%s/%s" % (reading.origin, index, own)
+            f"{origin}/{index}/{own}"
             if type(index) is str and type(own) is str and own
             else _identity(hit, source, reading, troubles),
-            reading.origin,
+            origin,
             logged_at,
             message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE],
-            said.level,
+            level,
             program[:MAX_NAME],
-            (plan.host and first(source, plan.host) or header.host)[:MAX_NAME],
-            (plan.cluster and first(source, plan.cluster) or reading.cluster)[:MAX_NAME],
-            *place,
-            said.error_class[:MAX_NAME],
+            (host_ways and first(source, host_ways) or header.host)[:MAX_NAME],
+            (cluster_ways and first(source, cluster_ways) or reading.cluster)[:MAX_NAME],
+            namespace,
+            workload,
+            pod,
+            container,
+            node,
+            error_class[:MAX_NAME],
             stack if len(stack) <= MAX_STACK else stack[:MAX_STACK],
-            _detail(source, plan) if plan.detail else _NO_DETAIL,
+            _detail(source, details) if details else _NO_DETAIL,
             "; ".join(troubles) if troubles else "",
         ),
     )
 
 
-def _said(source: Dict[str, Any], plan: _Plan, nesting: int) -> _Said:
-    message, inner = _message(source, plan)
-    level = _level(source, plan)
-    program = first(source, plan.program) if plan.program else ""
-    error_class = first(source, plan.error_class) if plan.error_class else ""
-    error = first(source, plan.error_message) if plan.error_message else ""
-    stack = _lines(values(source, plan.stack)) if plan.stack else ""
+def _said(source: Dict[str, Any], saying: _Saying, nesting: int) -> _Said:
+    messages, levels, priorities, otel, programs, classes, errors, stacks, times = saying
+    message, inner = _message(source, messages)
+    level = _level(source, levels)
+    if not level and (otel or priorities):
+        level = _level_by_number(source, otel, priorities)
+    program = first(source, programs) if programs else ""
+    error_class = first(source, classes) if classes else ""
+    error = first(source, errors) if errors else ""
+    stack = _lines(values(source, stacks)) if stacks else ""
     if inner is None and (message[:1] == "{" or "msg=" in message or "message=" in message):
         inner = record_in(message)
     if inner is not None and nesting < _MAX_NESTING:
-        within = _said(inner, _shapes.of(inner), nesting + 1)
-        return _Said(
-            within.message or message,
-            within.level or level,
-            program or within.program,
-            within.error_class or error_class,
-            within.error_message or error,
-            within.stack or stack,
-            within.header,
-            within.time,
+        within = _said(inner, _shapes.of(inner)[0], nesting + 1)
+        said, its_level, its_program, its_class, its_error, its_stack, header, time = within
+        return (
+            said or message,
+            its_level or level,
+            program or its_program,
+            its_class or error_class,
+            its_error or error,
+            its_stack or stack,
+            header,
+            time,
         )
-    time: Any = values(source, plan.time) if nesting else None
+    time = values(source, times) if nesting else None
     if may_have_header(message):
         header = part(message)
-        message, level, time = header.message, header.level or level, header.time or time
-    else:
-        header = _NOT_PARTED
-    return tuple.__new__(
-        _Said, (message, level, program, error_class, error, stack, header, time)
-    )
+        level, time = header.level or level, header.time or time
+        return header.message.strip(), level, program, error_class, error, stack, header, time
+    return message, level, program, error_class, error, stack, _NOT_PARTED, time
 
 
-def _message(source: Dict[str, Any], plan: _Plan) -> Tuple[str, Optional[Dict[str, Any]]]:
+def _message(source: Dict[str, Any], ways: Ways) -> Tuple[str, Optional[Dict[str, Any]]]:
     """The text of the first field that has one; and that field itself where it is a record."""
-    for key, rest, _, _ in plan.message:
+    for key, rest, _, _ in ways:
         value = inside(source[key], rest) if rest else source[key]
         kind = type(value)
         if kind is str:
@@ -230,30 +225,33 @@ def _lines(found: List[Any]) -> str:
     return ""
 
 
-def _level(source: Dict[str, Any], plan: _Plan) -> str:
-    for key, rest, head, _ in plan.level:
+def _level(source: Dict[str, Any], ways: Ways) -> str:
+    for key, rest, head, _ in ways:
         value = source[key]
         if rest:
+            if type(value) is str:
+                continue
             value = inside(value, rest) if head or type(value) is not dict else value.get(rest)
         level = level_of(value)
         if level:
             return level
-    if not plan.otel_level and not plan.priority:
-        return ""
-    for value in values(source, plan.otel_level):
+    return ""
+
+
+def _level_by_number(source: Dict[str, Any], otel: Ways, priorities: Ways) -> str:
+    for value in values(source, otel):
         level = level_of_otel(value)
         if level:
             return level
-    for value in values(source, plan.priority):
+    for value in values(source, priorities):
         level = level_of_priority(value) or level_of(value)
         if level:
             return level
     return ""
 
 
-def _with_error(said: _Said) -> Tuple[str, str]:
+def _with_error(message: str, stack: str, error: str) -> Tuple[str, str]:
     """(message, stack): the error's own message behind the event's, traces parted from both."""
-    message, stack, error = said.message.strip(), said.stack, said.error_message
     if "\n" in message:
         message, found = _parted(message)
         stack = stack or found
@@ -284,14 +282,14 @@ def _headline(stack: str) -> str:
 
 
 def _other_time(
-    hit: Dict[str, Any], source: Dict[str, Any], said: _Said, reading: Reading, troubles: List[str]
+    hit: Dict[str, Any], source: Dict[str, Any], said: Any, reading: Reading, troubles: List[str]
 ) -> float:
     """The moment of a document whose time field is not at hand or is no time."""
     value = inside(source, reading.time_field)
     sort = hit.get("sort")
-    candidates = [value, said.time, sort]
-    if said.time is None:
-        candidates[1:1] = values(source, _shapes.of(source).time)
+    candidates = [value, said, sort]
+    if said is None:
+        candidates[1:1] = values(source, _shapes.of(source)[0][-1])
     for candidate in candidates:
         found = epoch_of(candidate, reading.now, reading.utc_offset_s)
         if found is not None:
@@ -320,9 +318,9 @@ def _digest(content: Any) -> str:
     return hashlib.sha256(text.encode("ascii")).hexdigest()[:40]
 
 
-def _detail(source: Dict[str, Any], plan: _Plan) -> Dict[str, object]:
+def _detail(source: Dict[str, Any], details: _Detail) -> Dict[str, object]:
     detail: Dict[str, object] = {}
-    for name, ways in plan.detail:
+    for name, ways in details:
         text = first(source, ways)
         if text:
             detail[name] = text[:MAX_NAME]

@@ -52,6 +52,8 @@ _FORMS = tuple(
         r"(?:\s(?P<half>[AP]M))?" + _ZONE,
     )
 )
+# What follows a known minute; fewer digits than the form takes, but nothing that rounds to 61.
+_SECONDS = re.compile(r"(?:[0-5][0-9]|60)(?:\.[0-9]{1,9})?Z\Z").match
 _NUMBER = re.compile(r"\s*(\d{9,20})(\.\d{1,12})?\s*\Z", re.ASCII)
 _LONGEST = 80
 _MAX_ITEMS = 20
@@ -72,14 +74,8 @@ def epoch_of(value: Any, now: float = 0.0, utc_offset_s: float = 0.0) -> Optiona
     """
     if type(value) is str:
         minute = _minutes.get(value[:17])
-        if minute is not None and value[-1] == "Z":
-            text = value[17:-1]
-            digits = text.replace(".", "", 1) if text[2:3] == "." and len(text) > 3 else text
-            # Two digits, and a fraction or nothing, as the form for ISO 8601 asks.
-            if digits.isdigit() and digits.isascii() and (len(text) == 2) == (digits is text):
-                seconds = float(text)
-                if seconds < 61.0 and len(text) <= 33:
-                    return minute + seconds
+        if minute is not None and _SECONDS(value, 17):
+            return minute + float(value[17:-1])
         return _of_text(value, now, utc_offset_s)
     if isinstance(value, bool) or value is None:
         return None

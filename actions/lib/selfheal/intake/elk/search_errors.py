@@ -78,7 +78,9 @@ def _settings(ctx: Context, target: str, index: str, query: str) -> Dict[str, An
     targets = elk_settings.targets(ctx.config)
     if target not in targets:
         known = ", ".join(sorted(targets)) or "none: set elasticsearch.url"
-        raise NotFound("no search target %r is configured; there are: %s" % (target, known))
+        raise NotFound(
+            "no search target %r is configured; there are: %s" % (one_line(target, 80), known)
+        )
     settings = dict(targets[target])
     if index:
         settings["index"] = index

@@ -1,0 +1,148 @@
+"""Putting a question: what is shown is stored as it was shown, and people are told once.
+
+The inquiry itself is the workflow's (core.ask); which one it is becomes known here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Dict, List, Optional
+
+from selfheal.exceptions import InvalidInput, Refused
+from selfheal.guard import gate
+from selfheal.ids import is_id, new_id
+from selfheal.incidents import model, registry, timeline
+from selfheal.notify import outbox
+from selfheal.remedy import plan as plans
+from selfheal.respond import deeds, telling
+from selfheal.respond.approval import people, record, shown
+from selfheal.respond.holding import enter, held
+from selfheal.store import dump
+from selfheal.text import iso
+
+if TYPE_CHECKING:
+    from selfheal.context import Context
+    from selfheal.incidents.model import Incident
+    from selfheal.store import Row
+
+ROUTE = "selfheal."
+MESSAGE = "approval"
+
+
+def request_approval(ctx: Context, incident_id: str, run_id: str = "") -> Dict[str, Any]:
+    """Ask people whether the incident's plan may be carried out. Asking twice in one run is one
+    question and one message; a new question replaces whatever was asked before.
+
+    Returns {"approval_id", "expires_at" (ISO 8601, UTC), "outbox_id", "delivered"}. Raises
+    NotFound, Refused (no plan, or its runbook is not what was decided on), Conflict, ConfigError.
+    """
+    incident = registry.get(ctx.store, incident_id)
+    if not incident.plan:
+        raise Refused("incident %s has no plan to approve; analyze it first" % incident_id)
+    runbook = plans.reload(incident.plan)  # nobody is asked about what can no longer be done
+    guard = _guard_says(ctx, incident)  # it asks other systems, so before anything is held
+    waits_s = ctx.config.number("safety.approval_minutes") * 60.0
+    with held(ctx, incident, run_id, waits_s), ctx.store.transaction("incidents"):
+        enter(ctx, incident, run_id, model.AWAITING_APPROVAL)
+        row = _asked_before(ctx, incident, run_id)
+        if row is None:
+            _replace(ctx, incident_id)
+            now = ctx.store.now()
+            row = {
+                "id": new_id("apr", now),
+                "incident_id": incident_id,
+                "run_id": run_id or None,
+                "inquiry_id": None,
+                "plan_hash": plans.hash_of(incident.plan),
+                "status": record.PENDING,
+                "decided_by": None,
+                "requested_at": now,
+                "expires_at": now + waits_s,
+                "decided_at": None,
+            }
+            account = telling.account_of(ctx.store, incident)
+            allowed = people.in_words(ctx.config)
+            view = shown.build(ctx.config, account, runbook, row, allowed, guard)
+            ctx.store.insert("approvals", dict(row, shown=dump(view)))
+            timeline.record(
+                ctx.store,
+                incident_id,
+                "approval_requested",
+                "a person is asked to approve the plan, until %s" % iso(row["expires_at"]),
+                {"approval_id": row["id"], "plan": incident.plan},
+                run_id or None,
+            )
+            outbox.post(ctx.store, MESSAGE, incident_id, _key(row), shown.message(view))
+    outbox_id = outbox.find(ctx.store, _key(row))
+    return {
+        "approval_id": str(row["id"]),
+        "expires_at": iso(row["expires_at"]),
+        "outbox_id": outbox_id,
+        "delivered": telling.delivered_now(ctx, outbox_id),
+    }
+
+
+def approval_asked(ctx: Context, inquiry_id: str, route: str) -> Dict[str, Any]:
+    """Note the inquiry that asks one of our questions (its route is selfheal.<approval id>).
+
+    Returns {"approval_id", "known"}. A question that was answered or ended before its inquiry came
+    is told to it at once, best effort. Raises InvalidInput.
+    """
+    approval_id = route[len(ROUTE):]
+    if not route.startswith(ROUTE) or not is_id(approval_id):
+        raise InvalidInput(
+            "route must be %s and the id of one question, as request_approval returned it, not %r"
+            % (ROUTE, route[:80])
+        )
+    if record.find(ctx.store, approval_id) is None:
+        return {"approval_id": approval_id, "known": False}
+    ctx.store.execute(
+        "UPDATE approvals SET inquiry_id = ?, told_at = NULL WHERE id = ?",
+        (inquiry_id, approval_id),
+    )
+    row = record.find(ctx.store, approval_id)
+    if row is not None and row["status"] != record.PENDING:
+        record.tell(ctx, row)
+    return {"approval_id": approval_id, "known": True}
+
+
+def _guard_says(ctx: Context, incident: Incident) -> List[str]:
+    """What the guards would object to if the plan began now."""
+    plan = incident.plan or {}
+    return ["%s: %s" % (one.rule, one) for one in gate.look(ctx, deeds.imagined(incident, plan))]
+
+
+def _asked_before(ctx: Context, incident: Incident, run_id: str) -> Optional[Row]:
+    if not run_id:
+        return None
+    return ctx.store.one(
+        "SELECT * FROM approvals WHERE incident_id = ? AND run_id = ? AND status = ? AND "
+        "plan_hash = ? AND expires_at > ?",
+        (
+            incident.id,
+            run_id,
+            record.PENDING,
+            plans.hash_of(incident.plan or {}),
+            ctx.store.now(),
+        ),
+    )
+
+
+def _replace(ctx: Context, incident_id: str) -> None:
+    """Earlier questions of the incident can no longer be answered, nor their yes be used;
+    housekeeping tells whoever still waits for one.
+    """
+    rows = ctx.store.query(
+        "SELECT id, status FROM approvals WHERE incident_id = ? AND status IN (?, ?)",
+        (incident_id, *record.LIVING),
+    )
+    for row in rows:
+        columns = {
+            "status": record.WITHDRAWN,
+            "decided_by": "a newer question",
+            "decided_at": ctx.store.now(),
+        }
+        record.change(ctx.store, str(row["id"]), record.LIVING, **columns)
+
+
+def _key(row: Row) -> str:
+    return "approval:%s" % row["id"]
