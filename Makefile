@@ -41,7 +41,7 @@ demo-live: $(RUN)  ## the same with a real Prometheus and a real Alertmanager
 
 test: $(DEV)  ## all tests; sets up the servers they need (ARGS='-k alert' to choose, JOBS=0 for one by one)
 	@.ci/debian-packages procps prometheus prometheus-alertmanager
-	@$(PY) -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	@$(PY) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 check: lint types layers compile docs-check  ## lint, types, layers, syntax on Python 3.8-3.12, generated docs
 

@@ -18,7 +18,7 @@ _names = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spaw
           "os.forkpty", "os.kill", "os.killpg", "os.remove", "os.rename", "os.rmdir", "os.mkdir",
           "os.chmod", "os.chown", "os.link", "os.symlink", "os.truncate", "os.utime",
           "socket.connect", "socket.sendto", "socket.sendmsg", "socket.bind", "sqlite3.connect",
-          "ctypes.dlopen", "urllib.Request")
+          "ctypes.dlopen")
 _fd = os.open(%(path)r, os.O_WRONLY | os.O_APPEND)
 def _hear(event, given):
     if event == "open":

@@ -73,6 +73,11 @@ def test_other_scopes_and_remedies_are_not_concerned(quick, other):
     assert breaker.permit(quick, deed(**other)) is None
 
 
+def test_the_case_of_letters_makes_no_second_scope(quick):
+    fail(quick)
+    assert breaker.permit(quick, deed(scope="Prod/WEB-1")).rule == "breaker"
+
+
 def test_read_only_remedies_have_breakers_too(quick):
     fail(quick, risk="read-only")
     assert breaker.permit(quick, deed(risk="read-only")).rule == "breaker"

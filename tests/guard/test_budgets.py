@@ -78,6 +78,19 @@ def test_each_scope_has_its_own(url, kind, other):
     assert begin(ctx, deed("exe-3", **other)) is None
 
 
+def test_the_case_of_letters_makes_no_second_target():
+    """Names of hosts mean the same in any case, and a label chooses it."""
+    ctx = context("sqlite:///:memory:", **limited(target_hour=1))
+    assert begin(ctx, deed("exe-1", scope="prod/web-1")) is None
+    assert begin(ctx, deed("exe-2", scope="PROD/Web-1")).rule == "budget"
+    ctx = context("sqlite:///:memory:", **limited(namespace_hour=1))
+    assert begin(ctx, deed("exe-1", namespace="shop", cluster="prod", scope="a")) is None
+    assert begin(ctx, deed("exe-2", namespace="Shop", cluster="Prod", scope="b")).rule == "budget"
+    ctx = context("sqlite:///:memory:", **limited(cluster_hour=1))
+    assert begin(ctx, deed("exe-1", cluster="prod", scope="a")) is None
+    assert begin(ctx, deed("exe-2", cluster="PROD", scope="b")).rule == "budget"
+
+
 def test_all_remedies_share_one():
     ctx = context("sqlite:///:memory:", **limited(global_hour=1))
     elsewhere = {"scope": "x", "cluster": "y", "namespace": "z", "remedy": "runbook:other"}

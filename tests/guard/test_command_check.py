@@ -172,6 +172,32 @@ def test_what_everybody_may_write_to_is_not_run(tmp_path, what):
     assert "chmod o-w" in objection.advice
 
 
+@pytest.mark.parametrize("mode, is_refused", [(0o777, True), (0o1777, False), (0o755, False)])
+def test_a_folder_in_which_everybody_may_exchange_the_runbooks_is_not_trusted(
+    tmp_path, mode, is_refused
+):
+    shared = tmp_path / "shared"
+    site = shared / "site"
+    site.mkdir(parents=True)
+    script(site)
+    runbook = book(site, command("sh", "scripts/do.sh"))
+    shared.chmod(mode)
+    found = command_check.judge_runbook(runbook, POLICY)
+    assert bool(found.objections) is is_refused
+    if is_refused:
+        assert str(shared) in found.objections[0].reason
+
+
+def test_a_runbook_that_says_how_to_take_a_step_back_changes_something(tmp_path):
+    script(tmp_path)
+    undo = {"command": {"argv": ["sh", "scripts/do.sh", "back"]}}
+    act = dict(command("sh", "scripts/do.sh"), undo=undo)
+    found = judged(tmp_path, act, risk="read-only")
+    assert found.risk == "reversible" and "taken back" in found.notes[0]
+    assert judged(tmp_path, command("sh", "scripts/do.sh"), risk="read-only").risk == "read-only"
+    assert judged(tmp_path, act, risk="disruptive").notes == ()
+
+
 def test_a_link_out_of_the_directory_is_no_script_of_the_runbook(tmp_path):
     outside = tmp_path / "outside.sh"
     outside.write_text("reboot")
@@ -262,9 +288,15 @@ def test_a_changed_site_table_counts_at_once(tmp_path):
     assert command_check.judge(settings, runbook).objections
 
 
-@pytest.mark.parametrize("trouble", ["missing", "relative", "garbage", "open to all"])
+@pytest.mark.parametrize(
+    "trouble", ["missing", "relative", "garbage", "open to all", "exchangeable"]
+)
 def test_without_a_table_that_can_be_trusted_nothing_runs(tmp_path, trouble):
     path = tmp_path / "site.yaml"
+    if trouble == "exchangeable":
+        path = tmp_path / "shared" / "site.yaml"
+        path.parent.mkdir()
+        path.parent.chmod(0o777)
     path.write_text("programs: [" if trouble == "garbage" else "lists: {}")
     if trouble == "open to all":
         path.chmod(0o666)
@@ -330,12 +362,27 @@ def test_the_script_of_an_undo_record_may_run_beside_its_runbook(tmp_path):
     undo = {"command": {"argv": ["sh", "scripts/do.sh"]}}
     runbook = book(tmp_path, dict(command("true"), undo=undo))
     folder = os.path.dirname(runbook.path)
+    settings = config(resolver={"runbook_paths": [folder]})
     action = dict(execute.describe(runbook.steps[0].undo.act, 5.0), cwd=folder)
-    assert command_check.permitted_undo(config(), action)["argv"] == ["sh", "scripts/do.sh"]
+    assert command_check.permitted_undo(settings, action)["argv"] == ["sh", "scripts/do.sh"]
     old = {key: value for key, value in action.items() if key != "files"}
-    assert command_check.permitted_undo(config(), old)["argv"] == ["sh", "scripts/do.sh"]
+    assert command_check.permitted_undo(settings, old)["argv"] == ["sh", "scripts/do.sh"]
     with pytest.raises(Refused):
-        command_check.permitted_undo(config(), dict(action, cwd=str(tmp_path)))
+        command_check.permitted_undo(settings, dict(action, cwd=str(tmp_path)))
+
+
+def test_an_undo_record_brings_no_script_from_where_no_runbooks_are(tmp_path):
+    script(tmp_path)
+    folder = str(tmp_path / "runbooks")
+    settings = config(resolver={"runbook_paths": [folder]})
+    inline = execute.describe(Command(script="touch x", interpreter=("sh",)), 5.0)
+    assert command_check.permitted_undo(settings, dict(inline, cwd=folder))
+    for elsewhere in (str(tmp_path), "/", "", folder + "/scripts"):
+        with pytest.raises(Refused, match="runbook_paths"):
+            command_check.permitted_undo(settings, dict(inline, cwd=elsewhere))
+    with pytest.raises(Refused, match="runbook_paths"):
+        wrong = config(resolver={"runbook_paths": 7})
+        command_check.permitted_undo(wrong, dict(inline, cwd=folder))
 
 
 # ---- one command

@@ -145,6 +145,7 @@ def test_no_windows_no_objection():
         ({"namespace": "shop"}, True),
         ({"namespace": "shop*", "team": "blue"}, True),
         ({"namespace": "shop", "team": "red"}, False),
+        ({"namespace": "Shop"}, True),  # names of hosts and clusters come in any case
         ({"namespace": "sho"}, False),
         ({"cluster": "prod"}, True),  # not a label, but what selfheal understood
         ({"alertname": "Service*"}, True),

@@ -129,3 +129,29 @@ def test_what_names_no_alert_is_refused_with_the_forms_that_work(url, triggers, 
 def test_unknown_level_is_refused(url, triggers):
     ok, result = handle(url, triggers, {"alertname": "A"}, response_level="loud")
     assert not ok and "info, auto, manual" in result["error"]
+
+
+@pytest.mark.parametrize("status", ["open", "escalated", "remediating", "observed"])
+def test_dry_run_does_not_touch_an_incident_that_is_real(url, triggers, store, status):
+    first = handle(url, triggers, {"alertname": "A"})[1]["incident_id"]
+    store.execute("UPDATE incidents SET status = ? WHERE id = ?", (status, first))
+    before = [incidents(store), store.query("SELECT * FROM alerts ORDER BY starts_at")]
+    ok, told = handle(url, triggers, {"alertname": "A"}, dry_run=True)
+    assert not ok and told["error_type"] == "Refused"
+    assert "selfheal.remediate %s dry_run=true" % first in told["error"]
+    assert [incidents(store), store.query("SELECT * FROM alerts ORDER BY starts_at")] == before
+    assert triggers.ids("selfheal.alert") == [first]
+
+
+def test_dry_run_of_what_was_resolved_opens_an_incident_of_its_own(url, triggers, store):
+    first = handle(url, triggers, body(alert("A")))[1]["incident_id"]
+    registry.resolve(store, first, "remediated", "closed", "")
+    before = incidents(store)
+    ok, told = handle(url, triggers, body(alert("A")), dry_run=True)
+    assert not ok and "trial=1" in told["error"]
+    ok, told = handle(url, triggers, {"alertname": "A"}, dry_run=True)
+    assert ok and told["incident_id"] != first
+    after = incidents(store)
+    assert [one for one in after if one["id"] == first] == before
+    assert [one["dry_run"] for one in after if one["id"] != first] == [1]
+    assert handle(url, triggers, {"alertname": "A"}, dry_run=True)[1]["opened"] == 0

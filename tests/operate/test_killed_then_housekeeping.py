@@ -1,5 +1,5 @@
-"""`kill -9` of a remedy, an undo or housekeeping itself, at any statement and at any time: what runs
-afterwards is housekeeping and nothing else, and each remedy was done whole or is undone, once.
+"""`kill -9` of a remedy, an undo or housekeeping itself, at any statement and at any time: what
+runs afterwards is housekeeping and nothing else, and each remedy was done whole or is undone, once.
 
 SELFHEAL_KILLS=100 kills as often as the promise was made for; a few are killed always.
 """
@@ -18,7 +18,7 @@ from tests import needs
 from tests.remedy import scenes
 from tests.respond import dying_scene
 
-KILLS = int(os.environ.get("SELFHEAL_KILLS") or 14)
+KILLS = int(os.environ.get("SELFHEAL_KILLS") or 12)
 SEED = int(os.environ.get("SELFHEAL_KILL_SEED") or 20261122)
 # Which part is killed, how many statements it has, and how many seconds it takes about.
 PARTS = {

@@ -92,6 +92,23 @@ def test_a_script_that_changed_after_it_was_decided_on_is_not_run(ctx, tmp_path)
     assert not (tmp_path / "owned").exists()
 
 
+def test_a_link_that_leads_elsewhere_than_when_it_was_decided_on_is_not_run(ctx, tmp_path):
+    write_script(tmp_path, "echo one\n", "v1.sh")
+    write_script(tmp_path, "touch %s/owned\n" % tmp_path, "v2.sh")
+    link = tmp_path / "runbooks" / "scripts" / "now.sh"
+    link.symlink_to("v1.sh")
+    step = read(tmp_path, "sh", "scripts/now.sh").steps[0]
+    folder = tmp_path / "runbooks"
+    assert steps.carry_out(step, around(ctx, folder), {}).status == steps.DONE
+    for target in ("v2.sh", str(tmp_path / "elsewhere.sh"), "nowhere.sh"):
+        (tmp_path / "elsewhere.sh").write_text("touch %s/owned\n" % tmp_path)
+        link.unlink()
+        link.symlink_to(target)
+        result = steps.carry_out(step, around(ctx, folder), {})
+        assert result.status == steps.FAILED and "decided on" in result.detail, target
+    assert not (tmp_path / "owned").exists()
+
+
 def test_an_undo_record_remembers_the_files(tmp_path):
     write_script(tmp_path)
     act = read(tmp_path, "sh", "scripts/do.sh").steps[0].act

@@ -11,6 +11,7 @@ import os
 import signal
 import traceback
 from collections import Counter
+from contextlib import closing
 
 from selfheal import ids
 from selfheal.config import Config
@@ -30,6 +31,7 @@ DAY_S = 86400.0
 LATER_S = 6 * 3600.0
 STEPS = ("one", "two")
 KILL_BEFORE, KILL_AFTER, FAIL, GONE = "kill before", "kill after", "fail", "gone"
+FULL, DROPPED = "full", "dropped"  # the disk, by SQLite; the connection, by PostgreSQL
 
 
 class Platform(scenes.Platform):
@@ -48,10 +50,12 @@ def write_runbook(tmp_path):
         line = "%s $SELFHEAL_EXECUTION_ID" % name
         begun = 'cd %s; echo "begun %s" >> log; ' % (tmp_path, line)
         act = begun + 'echo "%s" >> state; sleep 0.02; echo "done %s" >> log' % (line, line)
-        undo = (
-            'cd {0}; echo "undoing {1}" >> log; grep -v "^{1}$" state > $$; sleep 0.02; '
-            'mv $$ state; echo "undone {1}" >> log'
-        ).format(tmp_path, line)
+        undo = 'cd %s; echo "undoing %s" >> log; grep -v "^%s$" state > $$; sleep 0.02; ' % (
+            tmp_path,
+            line,
+            line,
+        )
+        undo += 'mv $$ state; echo "undone %s" >> log' % line
         return {"name": name, "command": scenes.shell(act), "undo": {"command": scenes.shell(undo)}}
 
     for name, risk in (("gentle", "reversible"), ("harsh", "destructive")):
@@ -75,7 +79,8 @@ def prepared(ctx, run_id, is_asked=False):
     assert found["strategy"] == ("approve" if is_asked else "automated"), found
     if is_asked:
         approval_id = request_approval(ctx, incident_id, run_id)["approval_id"]
-        assert settle_approval(ctx, incident_id, approval_id, "yes", run_id)["verdict"] == "approved"
+        settled = settle_approval(ctx, incident_id, approval_id, "yes", run_id)
+        assert settled["verdict"] == "approved"
     return incident_id
 
 
@@ -96,6 +101,10 @@ def cut(store, what, place):
                 # A real one: on PostgreSQL it ends the transaction, whoever swallows it.
                 cursor = store._connection.cursor()
                 execute(cursor, "SELECT 1 FROM no_such_table_%d" % place, ())
+            if left[0] == 0 and what == FULL:
+                store._connection.execute("PRAGMA max_page_count = 1")  # it grows no more
+            if left[0] == 0 and what == DROPPED:
+                drop_connection(store)
             result = run(*arguments)
             if left[0] == 0 and what == KILL_AFTER:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -106,6 +115,13 @@ def cut(store, what, place):
     store._execute, store.execute_many = wrapped(execute), wrapped(execute_many)
     store.dialect.begin, store.dialect.insert_many = wrapped(begin), wrapped(insert_many)
     return left
+
+
+def drop_connection(store):
+    """As a server does that is shut down: the next connection is a new one."""
+    with closing(store.dialect.connect()) as another:
+        pid = store._connection.info.backend_pid
+        another.cursor().execute("SELECT pg_terminate_backend(%s)", (pid,))
 
 
 def start(tmp_path, url, clock, act, what="", place=0):

@@ -362,6 +362,29 @@ def test_by_hand_a_yes_needs_no_response_and_says_how_to_go_on(ctx):
     assert remediate(ctx, incident_id)["outcome"] == "done"
 
 
+def test_a_hand_needs_the_yes_of_those_who_are_named_and_uses_it_up(ctx):
+    incident_id = scenes.add_incident(ctx.store)
+    analyze_incident(ctx, incident_id)
+    refused = remediate(ctx, incident_id)
+    assert refused["outcome"] == "refused" and refused["steps"] == []
+    assert "safety.approvers" in refused["reason"] and "request_approval" in refused["reason"]
+    assert remediate(ctx, incident_id, dry_run=True)["outcome"] == "planned"
+    request_approval(ctx, incident_id)
+    assert remediate(ctx, incident_id)["outcome"] == "refused"
+    approve(ctx, incident_id, "", "alice")
+    assert remediate(ctx, incident_id)["outcome"] == "done"
+    assert "was used up" in remediate(ctx, incident_id)["reason"]
+
+
+def test_a_hand_needs_no_yes_for_what_nobody_would_be_asked_about(tmp_path):
+    ctx = context(tmp_path, "sqlite", approvers=["alice"])
+    scenes.write_runbook(tmp_path, risk="reversible")
+    incident_id = scenes.add_incident(ctx.store)
+    analyze_incident(ctx, incident_id)
+    assert remediate(ctx, incident_id)["outcome"] == "done"
+    ctx.close()
+
+
 def test_a_secret_in_a_comment_is_not_kept(tmp_path):
     ctx = context(tmp_path, "sqlite")
     ctx.config.values["jira"] = {"password": "s3cr3t-word"}

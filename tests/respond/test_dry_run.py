@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from selfheal.respond import finish
+from selfheal.incidents import registry
+from selfheal.respond import escalate, finish
 from selfheal.respond.analyze import analyze_incident
 from selfheal.respond.decide import determine_response_strategy
 from selfheal.respond.remediate import remediate
@@ -128,4 +129,34 @@ def test_the_recorder_would_see_it(tmp_path):
     finally:
         RECORDER.is_on = False
     assert "subprocess.Popen" in {event for event, _ in RECORDER.events}
+    ctx.close()
+
+
+def test_dry_run_that_would_be_refused_says_so_and_calls_nobody(tmp_path):
+    ctx = scenes.context_for(tmp_path, clock=scenes.StillClock())
+    path = scenes.write_runbook(tmp_path)
+    incident_id = scenes.add_incident(ctx.store, dry_run=1)
+    analyze_incident(ctx, incident_id, "run-1")
+    determine_response_strategy(ctx, incident_id, "run-1")
+    path.write_text(path.read_text().replace("true", "false"))
+    told = remediate(ctx, incident_id, "run-1")
+    assert told["outcome"] == "planned" and "analyze" in told["reason"]
+    assert scenes.timeline_of(ctx.store, incident_id, "remediation_refused") == []
+    [entry] = scenes.timeline_of(ctx.store, incident_id, "remediation_planned")
+    assert "would be refused" in entry["message"]
+    ctx.close()
+
+
+def test_response_that_fails_in_a_dry_run_calls_nobody_but_a_person_still_may(tmp_path):
+    ctx = scenes.context_for(tmp_path, clock=scenes.StillClock())
+    incident_id = scenes.add_incident(ctx.store, dry_run=1)
+    analyze_incident(ctx, incident_id, "run-1")
+    told = escalate.escalate_to_oncall(ctx, incident_id, "run-1", "analysis_failed")
+    assert not told["escalated"] and "dry run" in told["note"]
+    assert scenes.rows_of(ctx.store, "outbox") == []
+    assert told["status"] == "observed"
+    assert registry.get(ctx.store, incident_id).status == "observed"
+    assert not registry.is_held(ctx.store, incident_id)
+    by_hand = escalate.escalate_to_oncall(ctx, incident_id)
+    assert by_hand["escalated"] and len(scenes.rows_of(ctx.store, "outbox")) == 1
     ctx.close()

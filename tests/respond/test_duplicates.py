@@ -25,8 +25,8 @@ PODS = 5
 
 
 @pytest.fixture
-def ctx(tmp_path):
-    context = scenes.context_for(tmp_path)
+def ctx(tmp_path, url):
+    context = scenes.context_for(tmp_path, url=url)
     yield context
     context.close()
 
@@ -39,8 +39,8 @@ def prepared(ctx, number, **fields):
     return incident_id, run_id
 
 
-def begin(tmp_path, incident_id, run_id):
-    config = scenes.config_for(tmp_path)
+def begin(ctx, tmp_path, incident_id, run_id):
+    config = dict(scenes.config_for(tmp_path), database=dict(ctx.config.values["database"]))
     return subprocess.Popen(
         [sys.executable, "-c", ACTION, str(LIBRARY), json.dumps(config), incident_id, run_id],
         stdout=subprocess.PIPE,
@@ -48,8 +48,8 @@ def begin(tmp_path, incident_id, run_id):
     )
 
 
-def outcomes(tmp_path, pods):
-    children = [begin(tmp_path, *pod) for pod in pods]
+def outcomes(ctx, tmp_path, pods):
+    children = [begin(ctx, tmp_path, *pod) for pod in pods]
     answers = [json.loads(one.communicate(timeout=90)[0].splitlines()[-1]) for one in children]
     assert all(succeeded for succeeded, _ in answers), answers
     return [answer for _, answer in answers]
@@ -66,7 +66,7 @@ def test_five_pods_that_crash_together_cost_one_act_and_all_are_proven_by_themse
     act = scenes.shell("echo acted >> %s/acts; sleep 1" % tmp_path)
     scenes.write_runbook(tmp_path, steps=[{"name": "act", "command": act}])
     pods = [prepared(ctx, number) for number in range(PODS)]
-    answers = outcomes(tmp_path, pods)
+    answers = outcomes(ctx, tmp_path, pods)
     assert [answer["outcome"] for answer in answers] == ["done"] * PODS
     assert (tmp_path / "acts").read_text() == "acted\n"
     inherited = inherited_of(ctx)
@@ -85,7 +85,7 @@ def test_a_remedy_that_fails_is_not_tried_by_each_of_them_and_told_once(ctx, tmp
     act = scenes.shell("echo acted >> %s/acts; sleep 1; exit 3" % tmp_path)
     scenes.write_runbook(tmp_path, steps=[{"name": "act", "command": act}])
     pods = [prepared(ctx, number) for number in range(PODS)]
-    answers = outcomes(tmp_path, pods)
+    answers = outcomes(ctx, tmp_path, pods)
     assert [answer["outcome"] for answer in answers] == ["failed"] * PODS
     assert (tmp_path / "acts").read_text() == "acted\n"
     assert all("exit code 3" in answer["reason"] for answer in answers)
@@ -107,7 +107,7 @@ def test_the_same_runbook_with_other_values_is_another_remedy(ctx, tmp_path):
     units = [
         prepared(ctx, number, labels={"name": name}) for number, name in enumerate(("web", "db"))
     ]
-    assert [answer["outcome"] for answer in outcomes(tmp_path, units)] == ["done", "done"]
+    assert [answer["outcome"] for answer in outcomes(ctx, tmp_path, units)] == ["done", "done"]
     assert sorted((tmp_path / "acts").read_text().split()) == ["db", "web"]
     assert inherited_of(ctx) == [None, None]
 
@@ -128,7 +128,7 @@ def test_another_remedy_waits_for_its_turn_and_acts(ctx, tmp_path):
         analyze_incident(ctx, incident_id, run_id)
         determine_response_strategy(ctx, incident_id, run_id)
         pods.append((incident_id, run_id))
-    answers = outcomes(tmp_path, pods)
+    answers = outcomes(ctx, tmp_path, pods)
     assert [answer["outcome"] for answer in answers] == ["done"] * 2
     assert sorted((tmp_path / "acts").read_text().split()) == ["One", "Two"]
     assert inherited_of(ctx) == [None, None]
@@ -236,3 +236,29 @@ def test_an_undo_that_failed_is_told_by_itself_although_others_told_of_the_remed
     escalate_to_oncall(ctx, first, first_run, "undo_failed")
     assert ctx.store.value("SELECT COUNT(*) FROM outbox") == 2
     ctx.close()
+
+
+def test_a_target_is_the_same_in_any_letter_case():
+    from selfheal.respond import targets
+
+    assert targets.lock_name("prod/Web-1") == targets.lock_name("PROD/web-1")
+    assert targets.lock_name("prod/web-1") != targets.lock_name("prod/web-2")
+
+
+@pytest.mark.parametrize(
+    "instance, scope",
+    [
+        ("web-1:9100", "web-1"),
+        ("web-1", "web-1"),
+        ("10.0.0.1:80", "10.0.0.1"),
+        ("[fe80::1]:9100", "[fe80::1]"),
+        ("fe80::1", "fe80::1"),
+        ("http://web-1:80/x", "http://web-1:80/x"),
+        (":9100", ":9100"),
+    ],
+)
+def test_the_port_of_an_exporter_makes_no_second_target(ctx, instance, scope):
+    from selfheal.remedy import plan
+
+    incident_id = scenes.add_incident(ctx.store, instance=instance, cluster=None, workload=None)
+    assert plan.scope_of(registry.get(ctx.store, incident_id)) == scope

@@ -293,10 +293,11 @@ def test_a_dry_run_shows_plan_words_and_objections_and_touches_nothing(ctx, tmp_
 
 def test_a_dead_run_counts_as_a_failure_of_its_remedy_once(ctx):
     incident_id = decided(ctx)
-    plan = registry.get(ctx.store, incident_id).plan
+    incident = registry.get(ctx.store, incident_id)
     gone = {"owner": dict(journal.this_process(), started="never")}
     for _ in range(3):
-        execution_id = journal.begin(ctx.store, incident_id, "run-1", plan)
+        execution_id = journal.begin(ctx.store, incident_id, "run-1", incident.plan)
+        budgets.charge(ctx, deeds.deed_of(incident, incident.plan, execution_id))
         ctx.store.execute(
             "UPDATE execution_history SET outcome = ? WHERE id = ?",
             (json.dumps(gone), execution_id),

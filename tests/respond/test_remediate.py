@@ -282,6 +282,14 @@ def test_a_runbook_that_is_gone_is_refused(ctx, tmp_path):
     assert remediate(ctx, incident_id, "run-1")["outcome"] == "refused"
 
 
+def test_a_runbook_from_where_none_are_looked_for_is_refused(ctx, tmp_path):
+    scenes.write_runbook(tmp_path)
+    incident_id = decided(ctx)
+    ctx.config.values["resolver"]["runbook_paths"] = []
+    answer = remediate(ctx, incident_id, "run-1")
+    assert answer["outcome"] == "refused" and "resolver.runbook_paths" in answer["reason"]
+
+
 def test_a_plan_that_nobody_decided_on_is_refused_to_a_response_and_done_by_hand(ctx, tmp_path):
     scenes.write_runbook(tmp_path, risk="destructive")
     incident_id = scenes.add_incident(ctx.store)

@@ -1,6 +1,6 @@
-"""The database fails at a statement, or from one on, anywhere in a remedy or an undo: the answer is
-no or a recorded failure, nothing is done without a record of its undo, and when the database is back
-everything goes on.
+"""The database fails at a statement, is gone or full from one on, or drops the connection, anywhere
+in a remedy or an undo: the answer is no or a recorded failure, nothing is done without a record of
+its undo, and when the database is back everything goes on.
 
 SELFHEAL_FAULTS=all fails each statement in turn; a few of them are failed always.
 """
@@ -15,9 +15,9 @@ from selfheal.respond.remediate import remediate, undo_remediation
 from tests import needs
 from tests.remedy import scenes
 from tests.respond import dying_scene
-from tests.respond.dying_scene import FAIL, GONE
+from tests.respond.dying_scene import DROPPED, FAIL, FULL, GONE
 
-EVERY = 1 if os.environ.get("SELFHEAL_FAULTS") == "all" else 9
+EVERY = 1 if os.environ.get("SELFHEAL_FAULTS") == "all" else 23
 STATEMENTS = {"respond": 77, "approved": 83, "hand": 70, "undo": 28}
 
 
@@ -48,7 +48,7 @@ def test_whatever_statement_fails_nothing_is_lost_and_nothing_stays_stuck(scener
     ctx, clock, tmp_path, url = scenery
     world = dying_scene.World(tmp_path)
     for place in range(1 + len(part) % EVERY, STATEMENTS[part], EVERY):
-        for what in (FAIL, GONE):
+        for what in (FAIL, GONE, FULL if url.startswith("sqlite") else DROPPED):
             clock.advance(2 * dying_scene.DAY_S)
             run_id = "run-%d-%s" % (place, what)
             incident_id, act = act_of(ctx, part, run_id)

@@ -206,6 +206,19 @@ def test_nothing_more_is_done_while_an_earlier_remedy_cannot_be_undone(ctx, tmp_
     assert log(tmp_path) == ["one"]
 
 
+def test_what_cannot_be_undone_is_told_although_the_alert_is_gone(ctx, tmp_path):
+    scenes.write_runbook(tmp_path, steps=[undoable(tmp_path, "one", fails=True, undo_fails=True)])
+    (tmp_path / "stuck").write_text("")
+    incident_id = responded(ctx)
+    assert remediate(ctx, incident_id, "run-1")["outcome"] == "failed"
+    scenes.clear(ctx.store, incident_id)
+    answer = remediate(ctx, incident_id, "run-1")
+    assert answer["outcome"] == "refused" and "could not be undone" in answer["reason"]
+    (tmp_path / "stuck").unlink()
+    assert remediate(ctx, incident_id, "run-1")["outcome"] == "cleared"
+    assert log(tmp_path) == ["one", "-one"]
+
+
 def running_elsewhere(ctx, incident_id, run_id="run-0", **owner) -> str:
     """An execution of another process, with its lock and one undo owed."""
     found = dict(journal.this_process(), **owner)

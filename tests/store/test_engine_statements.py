@@ -120,6 +120,19 @@ def test_failed_statement_ends_its_transaction(store):
     assert names(store) == ["a"]
 
 
+def test_transaction_whose_failure_was_swallowed_is_stored_or_says_that_it_is_not(store):
+    try:
+        with store.transaction("x"):
+            put(store, "a")
+            with contextlib.suppress(StoreError):
+                store.query("SELECT 1 FROM no_such_table")
+        is_said = False
+    except StoreError as error:
+        is_said = error.retryable
+    assert names(store) == ([] if is_said else ["a"])
+    put(store, "b")
+
+
 def test_others_do_not_see_an_open_transaction(url, store):
     other = open_store(url)
     with store.transaction("x"):

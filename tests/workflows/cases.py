@@ -265,6 +265,14 @@ CASES = [
         strategy="escalate",
     ),
     _response(
+        "nobody is called in a dry run",
+        "escalate",
+        {"escalate": did(escalated=False, status="observed")},
+        "observed",
+        "escalate",
+        strategy="escalate",
+    ),
+    _response(
         "another response has it at the escalation",
         "escalate",
         {"escalate": did(escalated=False, status="analyzing")},

@@ -78,7 +78,7 @@ def sentence(deed: Deed, change: Change) -> str:
 
 
 def _name(deed: Deed) -> Name:
-    return Name(REMEDY, deed.remedy, deed.scope)
+    return Name(REMEDY, deed.remedy, deed.scope.casefold())  # a host's name has no case
 
 
 def _asked(
@@ -89,7 +89,7 @@ def _asked(
         return Objection(
             RULE,
             "a deed without an execution, a remedy or a scope has no circuit breaker",
-            "name all three",
+            "analyze the incident again; its plan must say what it touches",
         )
     now = ctx.clock.now()
     if not math.isfinite(now):
@@ -101,7 +101,8 @@ def _asked(
         return Objection(
             rule,
             "the circuit breaker of %s cannot be asked: %s" % (name.shown, error),
-            "what cannot be judged is not done; mend that first",
+            "what cannot be judged is not done; mend the database (database.url) or "
+            "safety.breaker, then start the remedy again",
         )
     if refusal is None:
         return None

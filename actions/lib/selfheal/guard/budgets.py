@@ -43,17 +43,18 @@ def key(kind: str, *parts: str) -> str:
 
 def cause_name(deed: Deed) -> str:
     """The name of what was done on the deed's target for its cause; see guard.waits."""
-    return key("cause", deed.scope, deed.group_key)
+    return key("cause", deed.scope.casefold(), deed.group_key)
 
 
 def names(deed: Deed) -> List[Tuple[str, str]]:
     """(kind, name) of each budget that the deed is charged to. It has always a cluster, if only the
-    nameless one; a namespace only where it has one.
+    nameless one; a namespace only where it has one. Places have the same name in any letter case.
     """
-    found = [("target", key("target", deed.scope))]
+    cluster = deed.cluster.casefold()
+    found = [("target", key("target", deed.scope.casefold()))]
     if deed.namespace:
-        found.append(("namespace", key("namespace", deed.cluster, deed.namespace)))
-    found.append(("cluster", key("cluster", deed.cluster)))
+        found.append(("namespace", key("namespace", cluster, deed.namespace.casefold())))
+    found.append(("cluster", key("cluster", cluster)))
     found.append(("remedy", key("remedy", deed.remedy)))
     found.append(("global", key("global")))
     return found
@@ -90,6 +91,13 @@ def charge(ctx: Context, deed: Deed) -> None:
         return
     charged = [name for _, name in names(deed)] + [cause_name(deed)]
     record(ctx, charged, deed.execution_id)
+
+
+def is_charged(store: Store, deed: Deed) -> bool:
+    """Whether the deed was charged to its budgets. Raises StoreError."""
+    remedy = dict(names(deed))["remedy"]
+    sql = "SELECT 1 FROM budgets WHERE name = ? AND execution_id = ?"
+    return store.value(sql, (remedy, deed.execution_id)) is not None
 
 
 def record(ctx: Context, charged: Sequence[str], execution_id: str) -> None:

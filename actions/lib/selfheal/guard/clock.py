@@ -172,8 +172,9 @@ def _by_anchor(
     if after.stepped_at is None:
         return None
     return _no(
-        "the clock of %s was found %.0f s %s of the time that had really passed"
-        % (here.host, abs(after.stepped_by), "ahead" if after.stepped_by > 0 else "short"),
+        "the clock of %s was found %.0f s %s of the time that had really passed, and "
+        "safety.clock_step_seconds allows %g"
+        % (here.host, abs(after.stepped_by), "ahead" if after.stepped_by > 0 else "short", step_s),
         wall + rest_s,
         {"stepped_by_s": after.stepped_by, "settles_in_s": rest_s},
     )

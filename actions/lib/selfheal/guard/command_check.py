@@ -8,7 +8,6 @@ a runbook runs `rebuilt(...)` of it, never the runbook as it was written.
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
@@ -25,8 +24,9 @@ from selfheal.guard.commands.model import (
     refused,
 )
 from selfheal.guard.verdict import Objection
-from selfheal.remedy import execute, undo
+from selfheal.remedy import catalogue, execute, undo
 from selfheal.remedy.model import RISKS, Act, ApiCall, Command, Runbook, Step, Wait
+from selfheal.text import one_line
 
 if TYPE_CHECKING:
     from selfheal.config import Config
@@ -96,10 +96,11 @@ def policy_of(config: Config) -> Policy:
         found = os.stat(path)
     except (OSError, ValueError) as error:
         raise ConfigError("%s: cannot read %s: %s" % (_TABLE, path, error)) from error
-    if found.st_mode & stat.S_IWOTH:
+    open_to_all = own_scripts.writable_by_all((path,))
+    if open_to_all:
         raise ConfigError(
-            "%s: everybody may write to %s, so what it allows means nothing; chmod o-w %s"
-            % (_TABLE, path, path)
+            "%s: everybody may write to %s, so what %s allows means nothing; chmod o-w %s"
+            % (_TABLE, open_to_all, path, open_to_all)
         )
     return load_policy(path, safe_mode, (found.st_mtime_ns, found.st_size, found.st_ino))
 
@@ -185,7 +186,8 @@ def changed_since(plan: Mapping[str, Any], judged: Judged) -> Optional[Objection
         return None
     return Objection(
         RULE,
-        "the command policy judges this plan otherwise than when it was decided on",
+        "the command policy judges this plan otherwise than when it was decided on (its %s)"
+        % " and its ".join(key for key in was if was[key] != now[key]),
         "analyze the incident again, so that it is decided by the policy of now",
         data={"was": was, "now": {key: now[key] for key in was}},
     )
@@ -209,7 +211,25 @@ def permitted_undo(config: Config, action: Mapping[str, Any]) -> Dict[str, Any]:
         ) from error
     if found is not None and found.is_denied:
         raise Refused(found.reason)
+    if found is not None and found.rule == own_scripts.RULE:
+        _refuse_elsewhere(config, place.folder)
     return dict(action, argv=list(found.argv)) if found and found.argv else dict(action)
+
+
+def _refuse_elsewhere(config: Config, folder: str) -> None:
+    """Refuse the script of a record that does not come from where runbooks are."""
+    try:
+        is_searched = catalogue.is_searched(config, folder)
+    except ConfigError as error:
+        raise Refused(
+            "it is not known where runbooks are (%s), so the script of this undo is not run; mend "
+            "resolver.runbook_paths or undo the step by hand" % error
+        ) from error
+    if not is_searched:
+        raise Refused(
+            "the undo record's script belongs to %s, which is none of the directories of "
+            "resolver.runbook_paths; undo the step by hand" % folder
+        )
 
 
 def _judge_act(act: Act, place: own_scripts.Place, policy: Policy) -> Optional[Decision]:
@@ -252,6 +272,12 @@ def _summed(runbook: Runbook, steps: Sequence[JudgedStep], safe_mode: bool) -> J
     objections, asks, notes = [], [], []
     declared = RISKS.index(runbook.risk)
     rank = declared
+    if rank == 0 and any(step.undo for step in runbook.steps):
+        rank = 1  # so that it is charged, and waits for what a change waits for
+        notes.append(
+            "what can be taken back has changed something, so it is reversible at least, though "
+            "the runbook says read-only"
+        )
     for one in steps:
         found = one.decision
         if found.decision == DENY:
@@ -294,8 +320,10 @@ def _open_to_all(runbook: Runbook, path: str) -> Objection:
 def _no_table(error: ConfigError) -> Objection:
     return Objection(
         RULE,
-        "the command policy cannot be read, and without it nothing runs: %s" % error,
-        "mend it (check_config says whether it can be read)",
+        "the command policy cannot be read, and without it nothing runs: %s"
+        % one_line(str(error), 500),
+        "mend the file that safety.command_table names (st2 run selfheal.check_config says whether "
+        "it can be read)",
     )
 
 

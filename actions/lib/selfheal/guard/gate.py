@@ -67,6 +67,13 @@ def enter(ctx: Context, deed: Deed, commands: Sequence[Objection] = ()) -> Optio
         return _cannot_tell("store" if isinstance(error, StoreError) else "guard", ctx, error)
 
 
+def was_entered(ctx: Context, deed: Deed) -> bool:
+    """Whether `deed` was let in, for who comes after its death; one that only reads may have been.
+    Raises StoreError.
+    """
+    return not deed.changes_something or budgets.is_charged(ctx.store, deed)
+
+
 def leave(
     ctx: Context, deed: Deed, is_good: Optional[bool], seconds: Optional[float] = None
 ) -> List[str]:

@@ -98,7 +98,10 @@ def objection(
     now = ctx.clock.now()
     if measured.readings and not 0 <= now - measured.at <= _STALE_S:
         age_s = now - measured.at
-        return _unknown("the group was measured %.0f s ago" % age_s, "measure it again")
+        return _unknown(
+            "the group was measured %.0f s ago, and more than %g s is too long" % (age_s, _STALE_S),
+            "start the remedy again: it is measured anew then",
+        )
     for reading in measured.readings:
         if reading.problem:
             return _unknown(

@@ -1,5 +1,5 @@
 """Which deeds and incidents an entry of the settings is for: its `match` compares labels of the
-incident, with * as in file names.
+incident, with * as in file names, letter case apart.
 """
 
 from __future__ import annotations
@@ -51,6 +51,9 @@ def match(wanted: Mapping[str, str], subject: Any) -> bool:
         values = [str(subject.labels.get(label) or "")]
         if label in _UNDERSTOOD:
             values.append(str(getattr(subject, _UNDERSTOOD[label], None) or ""))
-        if not any(len(one) > _LONGEST_VALUE or fnmatchcase(one, pattern) for one in values):
+        folded = pattern.casefold()
+        if not any(
+            len(one) > _LONGEST_VALUE or fnmatchcase(one.casefold(), folded) for one in values
+        ):
             return False
     return True

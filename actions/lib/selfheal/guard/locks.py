@@ -12,6 +12,7 @@ from typing import Optional
 from selfheal.exceptions import InvalidInput
 from selfheal.store import Store
 
+SKEW_S = 60.0  # what the clocks of two hosts may differ
 # One statement decides, so two takers cannot both win.
 _TAKE = (
     "INSERT INTO locks (name, owner, acquired_at, expires_at) VALUES (?, ?, ?, ?) "
@@ -33,6 +34,19 @@ def acquire(store: Store, name: str, owner: str, ttl_s: float) -> bool:
         raise InvalidInput("the lock %s cannot be held for %r seconds" % (name, ttl_s))
     now = store.now()
     return store.execute(_TAKE, (name, owner, now, now + ttl_s)) == 1
+
+
+def redate(store: Store) -> int:
+    """Locks taken at a time that is yet to come, by a clock that was set back since, hold from now
+    on for as long as they were taken for; how many. Else a dead run's would hold for longer by all
+    that the clock was ahead.
+    """
+    now = store.now()
+    return store.execute(
+        "UPDATE locks SET expires_at = expires_at - acquired_at + ?, acquired_at = ? "
+        "WHERE acquired_at > ?",
+        (now, now, now + SKEW_S),
+    )
 
 
 def release(store: Store, name: str, owner: str) -> bool:

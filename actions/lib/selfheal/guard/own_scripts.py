@@ -113,14 +113,36 @@ def _weighed(path: str, place: Place, policy: Policy) -> Decision:
 
 
 def writable_by_all(paths: Sequence[str]) -> str:
-    """The first of `paths` that everybody may write to, or that cannot be looked at; or empty."""
+    """The first of `paths` that everybody may write to, or that cannot be looked at; or else the
+    first folder above them in which everybody may put something else in their place; or empty.
+    """
     for path in paths:
         try:
             if os.stat(path).st_mode & stat.S_IWOTH:
                 return path
         except (OSError, ValueError):
             return path
-    return ""
+    return next(filter(_is_exchangeable, _above(paths)), "")
+
+
+def _is_exchangeable(folder: str) -> bool:
+    try:
+        mode = os.stat(folder).st_mode
+    except (OSError, ValueError):
+        return True
+    return bool(mode & stat.S_IWOTH) and not mode & stat.S_ISVTX
+
+
+def _above(paths: Sequence[str]) -> List[str]:
+    """The folders above `paths`, as they are written and as links lead."""
+    found: List[str] = []
+    for path in paths:
+        for start in (os.path.abspath(path), os.path.realpath(path)):
+            folder = os.path.dirname(start)
+            while folder not in found:
+                found.append(folder)
+                folder = os.path.dirname(folder)
+    return found
 
 
 def _upwards(path: str, folder: str) -> List[str]:

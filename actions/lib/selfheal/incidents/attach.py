@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence
 
+from selfheal.exceptions import Refused
 from selfheal.incidents import flapping, model, timeline
 from selfheal.incidents.alerts import FIRING, MANUAL_SOURCE, Alert, AlertBook, tally
 from selfheal.incidents.columns import (
@@ -49,6 +50,13 @@ _SELDOM = (
     "dispatched_at",
     "resolved_at",
 )
+
+_NO_TRIAL = (
+    "a dry run must not touch %s, which is real and %s: it would count as tried out from then on, "
+    "and nobody would heal it. %s"
+)
+_SEE_PLAN = "To see its plan and leave it as it is: st2 run selfheal.remediate %s dry_run=true"
+_TRY_ANEW = "To try the same alert anew, give it another label, such as trial=1"
 
 
 @dataclass(frozen=True)
@@ -105,8 +113,8 @@ class _Case:
 def attach(
     store: Store, signals: Sequence[Signal], settings: Optional[AttachSettings] = None
 ) -> Attachment:
-    """Bring `signals` into the store as alerts of incidents. Raises StoreError; then nothing of the
-    batch is stored.
+    """Bring `signals` into the store as alerts of incidents. Raises StoreError, and Refused for a
+    dry run of what is real already; then nothing of the batch is stored.
     """
     if not signals:
         return Attachment()
@@ -159,6 +167,9 @@ class _Register:
             begins = alert.status == FIRING
         if case is None:
             return
+        if self._settings.dry_run and not case.is_new and not case.columns["dry_run"]:
+            advice = _TRY_ANEW if case.is_closed else _SEE_PLAN % case.id
+            raise Refused(_NO_TRIAL % (case.id, case.columns["status"], advice))
         alert.incident_id = case.id
         self._touched[case.id] = case
         if begins and signal is not None:
@@ -234,8 +245,8 @@ class _Register:
         recent = self._recent.get(key)
         if alert.status != FIRING:
             return recent or self._create(signal, model.RESOLVED)
-        if recent is None:
-            return self._create(signal, model.OPEN)
+        if recent is None or (self._settings.dry_run and not recent.columns["dry_run"]):
+            return self._create(signal, model.OPEN)  # a trial does not open what was real again
         self._reopen(recent)
         return recent
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Tuple
 
-from selfheal.exceptions import Conflict, SelfhealError, StoreError
+from selfheal.exceptions import Conflict, StoreError
 from selfheal.guard import clock, locks
 from selfheal.guard import storm as storms
 from selfheal.ids import new_id
@@ -164,8 +164,9 @@ def sweep_old(ctx: Context) -> Dict[str, int]:
 
 def watch_guard(ctx: Context) -> Dict[str, Any]:
     """Whether the clock stepped, and whether a storm of incidents goes on: noticed when it happens
-    instead of with the next remedy, and over when it is over.
+    instead of with the next remedy, and over when it is over. No lock outlives a clock set back.
     """
+    locks.redate(ctx.store)
     doubt, storm = clock.problem(ctx), storms.current(ctx)
     return {"clock": "" if doubt is None else doubt.reason, "storm": storm.id if storm else ""}
 

@@ -4,6 +4,7 @@ hides the others.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Sequence, Tuple
@@ -41,6 +42,13 @@ def search_paths(config: Config) -> List[str]:
     ):
         raise ConfigError("resolver.runbook_paths must be a list of directories, not %r" % (paths,))
     return [*paths, str(PACK_RUNBOOKS)]
+
+
+def is_searched(config: Config, directory: str) -> bool:
+    """Whether runbooks of `directory` are used at all, by the settings of now: a path that a row of
+    the database names is no reason to believe the file there. Raises ConfigError.
+    """
+    return os.path.realpath(directory) in map(os.path.realpath, search_paths(config))
 
 
 def load(paths: Sequence[str]) -> Catalogue:

@@ -256,13 +256,14 @@ def keep(store: Store, column: str, value: str) -> None:
 
 
 def half_done(store: Store, incident_id: str) -> List[str]:
-    """Executions that broke off, failed, were disproven, or whose undo broke off, and that still owe
-    an undo, oldest first.
+    """Executions that broke off, failed, were disproven, or whose undo broke off, and that still
+    owe an undo, oldest first.
     """
     rows = store.query(
         "SELECT DISTINCT e.id FROM execution_history e JOIN undo_log u ON u.execution_id = e.id "
         "WHERE e.incident_id = ? AND u.status IN (%s) AND "
-        "(e.status IN (?, ?) OR e.verified = 0 OR u.status = ?) ORDER BY e.id" % placeholders(OWED),
+        "(e.status IN (?, ?) OR e.verified = 0 OR u.status = ?) ORDER BY e.id"
+        % placeholders(OWED),
         (incident_id, *OWED, INTERRUPTED, FAILED, UNDOING),
     )
     return [str(row["id"]) for row in rows]

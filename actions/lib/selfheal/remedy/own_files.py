@@ -62,8 +62,18 @@ def inside(word: str, folder: str) -> str:
     return real if real.startswith(root.rstrip("/") + "/") else ""
 
 
-def changed(command: Command) -> str:
-    """Which file no longer holds what it held when the command was decided on; empty when none."""
+def changed(command: Command, folder: str) -> str:
+    """Which file no longer holds what it held when the command was decided on, or is no longer the
+    one that its words name in `folder`; empty when none.
+    """
+    known = [path for path, _digest_then in command.files]
+    named_now = [inside(word, folder) for word in command.argv or command.interpreter]
+    if known and [path for path in named_now if path in known] != known:
+        return (
+            "its words name other files than %s now, as they did when it was decided on, so "
+            "nothing was run; analyze the incident again, or do it by hand"
+            % ", ".join(sorted(set(known)))
+        )
     for path, digest in command.files:
         try:
             is_same = _digest(path) == digest

@@ -5,6 +5,7 @@ is this, by its hash.
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING, Any, Dict, Mapping
 
 from selfheal.exceptions import InvalidInput, NotFound, Refused
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from selfheal.incidents.model import Incident
 
 REMEDY = "runbook"
+_HOST_AND_PORT = re.compile(r"([^:]+|\[[^\]]*\]):[0-9]{1,5}\Z")
 
 
 def build(runbook: Runbook, incident: Incident, confidence: float) -> Dict[str, Any]:
@@ -35,17 +37,22 @@ def build(runbook: Runbook, incident: Incident, confidence: float) -> Dict[str, 
 
 
 def scope_of(incident: Incident) -> str:
-    """What the remedy touches, so that two remedies never touch it at once: the workload, else
-    instance, else service.
+    """What the remedy touches, so that two remedies never touch it at once: the workload, else the
+    instance without its port (two exporters are on one host), else the service.
     """
     where = [incident.cluster or ""]
     if incident.workload:
         where += [incident.namespace or "", incident.workload]
     elif incident.instance or incident.service:
-        where += [incident.instance or incident.service or ""]
+        where += [_host_of(incident.instance or "") or incident.service or ""]
     else:
         where += [incident.namespace or "", incident.alert_type]
     return "/".join(part for part in where if part) or incident.id
+
+
+def _host_of(instance: str) -> str:
+    found = _HOST_AND_PORT.match(instance)
+    return found.group(1) if found else instance
 
 
 def hash_of(plan: Mapping[str, Any]) -> str:
@@ -66,8 +73,9 @@ def reload(plan: Mapping[str, Any]) -> Runbook:
     """
     if plan.get("remedy") != REMEDY or plan.get("risk") not in RISKS:
         raise Refused(
-            "the plan names the remedy %r with risk %r; this pack knows only runbooks"
-            % (plan.get("remedy"), plan.get("risk"))
+            "the plan names the remedy %r with risk %r; this pack knows only runbooks, "
+            "with a risk of %s; analyze the incident again"
+            % (plan.get("remedy"), plan.get("risk"), ", ".join(RISKS))
         )
     try:
         runbook = catalogue.read(str(plan.get("path") or ""))

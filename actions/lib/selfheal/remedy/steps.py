@@ -112,7 +112,7 @@ def carry_out(
 def _command(command: Command, step: Step, around: Surroundings) -> _Ending:
     from selfheal.remedy import process  # dear to import, and many runs start no command
 
-    changed = own_files.changed(command)
+    changed = own_files.changed(command, around.cwd or ".")
     if changed:
         return _Ending(FAILED, changed)
     limit = min(step.timeout_s or around.time_left(), around.time_left())

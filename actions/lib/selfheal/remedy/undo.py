@@ -47,7 +47,10 @@ def longest_s(store: Any, incident_id: str) -> float:
 
 
 def _nobody_was_asked(action: Mapping[str, Any]) -> Mapping[str, Any]:
-    raise Refused("the command policy was not asked about this undo, so it is not carried out")
+    raise Refused(
+        "the command policy was not asked about this undo, so it is not carried out; undo the step "
+        "by hand"
+    )
 
 
 def undo(

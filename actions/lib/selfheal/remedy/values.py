@@ -5,7 +5,7 @@ steps brought.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
 
 from selfheal.exceptions import Refused
 from selfheal.remedy.model import Reference, Runbook
@@ -41,16 +41,22 @@ def missing(runbook: Runbook, incident: Incident) -> List[str]:
     ]
 
 
+def lacks(runbook: Runbook, lacking: Sequence[str]) -> str:
+    """Why a runbook whose references are `lacking` cannot be carried out, and what to do."""
+    return (
+        "runbook %s needs %s, which this incident does not have; send the alert with it or take it "
+        "out of the runbook's values, then analyze the incident again"
+        % (runbook.name, ", ".join(lacking))
+    )
+
+
 def variables(runbook: Runbook, incident: Incident, steps: StepFields) -> Dict[str, str]:
     """The variables for a command now; those from steps that have not run are left out. Raises
     Refused when one lacks.
     """
     lacking = missing(runbook, incident)
     if lacking:
-        raise Refused(
-            "runbook %s needs %s, which this incident does not have"
-            % (runbook.name, ", ".join(lacking))
-        )
+        raise Refused(lacks(runbook, lacking))
     pairs = ((name, resolve(reference, incident, steps)) for name, reference in runbook.values)
     return {name: value for name, value in pairs if value is not None}
 

@@ -120,8 +120,9 @@ def settle_dead(ctx: Context, incident_id: str, executions: Sequence[str]) -> No
 
     for execution_id in executions:
         plan = journal.plan_of(ctx.store, execution_id)
-        if plan is not None:
-            leave(ctx, deed_of(incident, plan, execution_id), False, None, note)
+        deed = None if plan is None else deed_of(incident, plan, execution_id)
+        if deed is not None and gate.was_entered(ctx, deed):
+            leave(ctx, deed, False, None, note)
 
 
 def in_data(deed: Deed, objections: Sequence[Objection]) -> Dict[str, Any]:

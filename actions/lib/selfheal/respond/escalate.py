@@ -37,7 +37,8 @@ def escalate_to_oncall(
     another message covers it (see `folding`).
 
     Returns {"incident_id", "status", "escalated", "outbox_id", "delivered", "recorded", "note"}. A
-    resolved incident, or one that another living response holds, is left alone and `note` says so.
+    resolved incident, or one that another living response holds, is left alone and `note` says so;
+    so is one of a dry run, unless a person escalates it.
     With the store down the message is posted straight to the webhook (`recorded` False); raises
     StoreError when that fails as well. Raises NotFound.
     """
@@ -153,6 +154,10 @@ def _record_escalation(
             registry.hold(store, incident, run_id, HOLD_S)
         except Conflict as error:
             return dict(result, status=incident.status, note=str(error))
+        if incident.dry_run and run_id:
+            words = "a dry run: nobody is called (else: %s)" % why(reason)
+            registry.hand_over(store, incident_id, model.OBSERVED, words, run_id=run_id)
+            return dict(result, status=model.OBSERVED, outbox_id="", note=words)
         if known and incident.status == model.ESCALATED:
             registry.release(store, incident_id, run_id)
             return dict(result, escalated=True, note="it was escalated before")

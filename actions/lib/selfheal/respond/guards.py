@@ -13,7 +13,7 @@ from selfheal.guard import command_check, gate, quiet, storm, windows
 from selfheal.guard.verdict import Objection
 from selfheal.remedy import plan as plans
 from selfheal.respond import deeds
-from selfheal.text import one_line
+from selfheal.text import iso, one_line
 
 if TYPE_CHECKING:
     from selfheal.context import Context
@@ -83,8 +83,8 @@ def _storm(ctx: Context) -> Optional[Objection]:
         return None
     return Objection(
         "storm",
-        "a storm of %d incidents goes on" % found.count,
-        "look for what they have in common",
+        "a storm of %d incidents goes on since %s" % (found.count, iso(found.began_at)),
+        "look for what they have in common; safety.storm_incidents sets what counts as a storm",
         data={"storm_id": found.id, "count": found.count, "began_at": found.began_at},
     )
 

@@ -48,6 +48,13 @@ def planned(
     )
 
 
+def refused(ctx: Context, incident: Incident, run_id: str, reason: str) -> Dict[str, Any]:
+    """Write down that the plan would be refused; the answer of the action. Nobody is called."""
+    words = "dry run: the plan would be refused, and nothing was touched: %s" % reason
+    carrying.note_for(ctx, incident.id, run_id)(KIND, words, {"refused": reason})
+    return dict(carrying.answer(incident, journal.PLANNED, words), objections=[reason])
+
+
 def note_plan(ctx: Context, incident: Incident, run_id: str) -> None:
     """Write on the timeline what the incident's plan would do, where a dry run goes no further."""
     try:

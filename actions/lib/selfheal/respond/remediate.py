@@ -7,22 +7,24 @@ that comes here does.
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Tuple
 
 from selfheal.decide import strategy
 from selfheal.exceptions import Refused
 from selfheal.guard import command_check
 from selfheal.incidents import registry
-from selfheal.remedy import journal, recovery, values
+from selfheal.remedy import catalogue, journal, recovery, values
 from selfheal.remedy import plan as plans
 from selfheal.remedy import undo as undoing
 from selfheal.remedy.execute import Note
 from selfheal.remedy.model import Runbook
 from selfheal.respond import approval, carrying, deeds, rehearsal
+from selfheal.respond.approval import people
 from selfheal.respond.decide import DECIDED_PLAN
 from selfheal.respond.holding import held
 from selfheal.respond.targets import TARGET_WAIT_S
@@ -60,13 +62,14 @@ def remediate(
         try:
             if trouble:
                 raise Refused(trouble)
-            runbook, is_approved = _permitted(ctx, incident, run_id)
+            runbook, is_approved = _permitted(ctx, incident, run_id, is_dry)
             judged = command_check.judge(ctx.config, runbook)
             if is_dry:
                 return rehearsal.planned(ctx, incident, run_id, runbook, judged)
             task = _task(ctx, incident, run_id, runbook, judged, is_approved, is_ending)
         except Refused as error:
-            return carrying.refused(ctx, incident, run_id, str(error))
+            refused = rehearsal.refused if is_dry else carrying.refused
+            return refused(ctx, incident, run_id, str(error))
         return carrying.carry_out(ctx, task)
 
 
@@ -155,8 +158,10 @@ def _recover(
         result = undoing.undo(ctx, incident.id, note, left, is_ending, _undo_permit(ctx))
         if result.failed:
             return (
-                "%s of an earlier remediation could not be undone; a person must look "
-                "before anything else is done" % counted(result.failed, "step")
+                "%s of an earlier remediation could not be undone, and nothing else is done before "
+                "that is; mend what stood in its way (heal timeline %s) and run st2 run "
+                "selfheal.undo_remediation %s" %
+                (counted(result.failed, "step"), incident.id, incident.id)
             )
     journal.keep(ctx.store, "incident_id", incident.id)  # done then, and never disproven
     return ""
@@ -166,34 +171,56 @@ def _undo_permit(ctx: Context) -> undoing.Permit:
     return lambda action: command_check.permitted_undo(ctx.config, action)
 
 
-def _permitted(ctx: Context, incident: Incident, run_id: str) -> Tuple[Runbook, bool]:
-    """The planned runbook, if it may be carried out now, and whether a person said yes to it; a
-    hand is its own decision. Or Refused.
+def _permitted(
+    ctx: Context, incident: Incident, run_id: str, is_dry: bool
+) -> Tuple[Runbook, bool]:
+    """The planned runbook, if it may be carried out now, and whether it stands on a person's yes; a
+    hand is its own decision, except where only named people may decide. Or Refused.
     """
     if not incident.plan:
-        raise Refused("incident %s has no plan; analyze it first" % incident.id)
+        raise Refused(
+            "incident %s has no plan; analyze it first: st2 run selfheal.analyze_incident %s"
+            % (incident.id, incident.id)
+        )
     runbook = plans.reload(incident.plan)
-    is_approved = False
-    if run_id and not _was_decided(incident):
+    if not catalogue.is_searched(ctx.config, os.path.dirname(runbook.path)):
+        raise Refused(
+            "the planned runbook %s lies in none of the directories of resolver.runbook_paths; "
+            "analyze the incident again" % runbook.path
+        )
+    needs_yes = not _was_decided(incident) if run_id else _is_for_approvers(ctx, incident.plan)
+    if needs_yes and (run_id or not is_dry):
         refusal = approval.refusal(ctx.store, incident, plans.hash_of(incident.plan))
-        if refusal:
+        if refusal and run_id:
             raise Refused(
                 "this plan was neither decided to be automated nor approved by a person: %s"
                 % refusal
             )
-        is_approved = True
+        if refusal:
+            raise Refused(
+                "a plan that is %s, or that a person must see, is carried out by hand only after "
+                "one of safety.approvers said yes: %s; or ask with st2 run "
+                "selfheal.request_approval incident_id=%s"
+                % (incident.plan.get("risk"), refusal, incident.id)
+            )
     lacking = values.missing(runbook, incident)
     if lacking:
-        raise Refused(
-            "runbook %s needs %s, which this incident does not have"
-            % (runbook.name, ", ".join(lacking))
-        )
+        raise Refused(values.lacks(runbook, lacking))
     if values.digest(runbook, incident) != incident.plan.get("values"):
         raise Refused(
             "the values that runbook %s is given have changed since it was decided on; analyze the "
             "incident again" % runbook.name
         )
-    return runbook, is_approved
+    return runbook, needs_yes
+
+
+def _is_for_approvers(ctx: Context, plan: Mapping[str, Any]) -> bool:
+    """Whether not even a hand carries out `plan` without a yes: some are named whose yes counts,
+    and by its words, not by doubts about the diagnosis, it is one to be asked about.
+    """
+    free = strategy.HARMLESS if ctx.config.get("resolver.safe_mode") else strategy.RISKS[:3]
+    is_free = plan.get("risk") in free and not plan.get("asks")
+    return not is_free and bool(people.approvers(ctx.config))
 
 
 def _was_decided(incident: Incident) -> bool:

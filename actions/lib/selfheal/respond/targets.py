@@ -43,8 +43,8 @@ class Turn:
 
 
 def lock_name(scope: str) -> str:
-    """The name of the lock of a target."""
-    return "target:%s" % scope
+    """The name of the lock of a target, the same in any letter case, as hosts' names are."""
+    return "target:%s" % scope.casefold()
 
 
 def take(

@@ -72,6 +72,10 @@ class Sqlite:
         return False  # there is no server that could end it
 
     @staticmethod
+    def was_refused(_cursor: Any) -> bool:
+        return False  # a COMMIT that is, is an error
+
+    @staticmethod
     def begin_reading(cursor: Any) -> None:
         cursor.execute("BEGIN DEFERRED")  # what it reads first it keeps seeing
 
@@ -175,6 +179,11 @@ class Postgresql:
     @staticmethod
     def is_broken(connection: Any) -> bool:
         return bool(connection.closed)
+
+    @staticmethod
+    def was_refused(cursor: Any) -> bool:
+        """Whether the COMMIT just carried out was taken for a ROLLBACK, which is no error here."""
+        return bool(cursor.statusmessage == "ROLLBACK")
 
     @staticmethod
     def begin_reading(cursor: Any) -> None:

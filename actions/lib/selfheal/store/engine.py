@@ -183,6 +183,12 @@ class Store:
         try:
             with self._cursor() as cursor:
                 self._execute(cursor, word, ())
+                if word == "COMMIT" and self.dialect.was_refused(cursor):
+                    raise StoreError(
+                        "a statement of this transaction had failed, so nothing of it was stored; "
+                        "try again",
+                        retryable=True,
+                    )
         except SelfhealError:
             if not quietly:
                 raise

@@ -168,7 +168,10 @@ def _decide(
         "comment": said or None,
     }
     if not record.change(store, str(row["id"]), sources, **columns):
-        raise Refused("%s was answered by somebody else this moment; look again" % row["id"])
+        raise Refused(
+            "%s was answered by somebody else this moment; look again: st2 run "
+            "selfheal.approval_list status=all" % row["id"]
+        )
     words = "%s by %s" % (status, who)
     if before == record.APPROVED:
         words = "the approval of %s is withdrawn: rejected by %s" % (row["decided_by"], who)
