@@ -12,7 +12,7 @@ from selfheal.exceptions import ConfigError, Refused
 from selfheal.guard import command_check
 from selfheal.guard.commands import ALLOW, DENY, NEEDS_APPROVAL, load_policy, second_reading
 from selfheal.operate.check_config import check_config
-from selfheal.remedy import catalogue, execute, plan
+from selfheal.remedy import catalogue, execute, plan, undo
 from selfheal.remedy.model import Command
 from tests.remedy import scenes
 
@@ -335,6 +335,22 @@ def test_the_plan_carries_what_the_policy_said_and_its_hash_covers_it(tmp_path):
     assert "analyze the incident again" in command_check.changed_since(full, other).advice
     changed = dict(full, commands=[dict(full["commands"][0], argv=["systemctl", "stop", "x"])])
     assert plan.hash_of(changed) != plan.hash_of(full) != plan.hash_of(bare)
+
+
+def test_a_file_beside_the_runbook_of_a_values_name_stops_nothing(tmp_path):
+    from selfheal.remedy import own_files
+
+    script(tmp_path, name="nginx")
+    folder = str(tmp_path / "runbooks")
+    act = command("journalctl", "-u", "nginx")
+    runbook = book(tmp_path, dict(act, undo={"command": act["command"]}))
+    assert runbook.steps[0].act.files
+    found = command_check.rebuilt(runbook, command_check.judge_runbook(runbook, POLICY))
+    assert own_files.changed(found.steps[0].act, folder) == ""
+    assert own_files.changed(found.steps[0].undo.act, folder) == ""
+    record = dict(execute.describe(runbook.steps[0].undo.act, 5.0), cwd=folder)
+    action = command_check.permitted_undo(config(), record)
+    assert own_files.changed(undo.act_of(action), folder) == ""
 
 
 # ---- undo records

@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from selfheal.incidents import evidence
 from selfheal.operate.housekeeping import housekeeping
 from selfheal.respond.remediate import remediate
 from tests import needs
@@ -98,3 +99,4 @@ def test_housekeeping_alone_undoes_or_finishes_what_was_killed_anywhere(scenery)
         assert world.log() == before, "housekeeping did it once more"
         world.clear()
         ctx.store.execute("DELETE FROM undo_log")
+    assert evidence.examine_all(ctx.store).is_ok

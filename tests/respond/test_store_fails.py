@@ -11,6 +11,7 @@ import os
 
 import pytest
 
+from selfheal.incidents import evidence
 from selfheal.respond.remediate import remediate, undo_remediation
 from tests import needs
 from tests.remedy import scenes
@@ -66,5 +67,6 @@ def test_whatever_statement_fails_nothing_is_lost_and_nothing_stays_stuck(scener
     incident_id, act = act_of(ctx, part, "last")
     assert not dying_scene.was_killed(dying_scene.start(tmp_path, url, clock, act))
     assert len(world.lines()) == (0 if part == "undo" else len(dying_scene.STEPS))
+    assert evidence.examine_all(ctx.store).is_ok
     # Nobody holds a probe or a unit that nobody can free.
     assert ctx.store.value("SELECT COUNT(*) FROM circuit_breakers WHERE state <> 'closed'") == 0

@@ -8,7 +8,6 @@ text neutralised, size capped. `actions/run.py` is the only caller in production
 from __future__ import annotations
 
 import importlib
-import inspect
 import json
 import logging
 import traceback
@@ -104,17 +103,24 @@ def _resolve(function: str) -> Any:
 
 
 def _usable(work: Callable[..., Any], parameters: Mapping[str, Any]) -> Dict[str, Any]:
-    """`parameters` without those that are null, which counts as not given. Raises InvalidInput for
+    """`parameters` without texts that are null, which counts as not given. Raises InvalidInput for
     what is missing, is no text where text is asked for, or names more or less than one thing.
     """
-    given = {name: value for name, value in parameters.items() if value is not None}
+    import inspect  # the function's own module has it loaded, by its dataclasses
+
+    given = dict(parameters)
     for name, one in list(inspect.signature(work).parameters.items())[1:]:
+        is_text = one.annotation in ("str", str)
+        if is_text and given.get(name) is None:
+            given.pop(name, None)
         names_one = name.endswith("_id")
-        form = "one id, such as inc-01jd5k3x9q-8f2k1z" if names_one else "text"
+        form = "text" if is_text else "a value"
+        if names_one:
+            form = "one id, such as inc-01jd5k3x9q-8f2k1z"
         if name not in given:
             if one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD:
                 raise InvalidInput("%s is missing: give %s" % (name, form))
-        elif one.annotation in ("str", str):
+        elif is_text:
             problem = _problem(given[name], names_one and given[name] != one.default)
             if problem:
                 raise InvalidInput("%s must be %s, not %s" % (name, form, problem))

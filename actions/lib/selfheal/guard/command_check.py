@@ -24,7 +24,7 @@ from selfheal.guard.commands.model import (
     refused,
 )
 from selfheal.guard.verdict import Objection
-from selfheal.remedy import catalogue, execute, undo
+from selfheal.remedy import catalogue, execute, own_files, undo
 from selfheal.remedy.model import RISKS, Act, ApiCall, Command, Runbook, Step, Wait
 from selfheal.text import one_line
 
@@ -161,7 +161,10 @@ def rebuilt(runbook: Runbook, judged: Judged) -> Runbook:
     if judged.objections:
         raise Refused("; ".join(str(objection) for objection in judged.objections))
     argv = {(one.step, one.is_undo): one.decision.argv for one in judged.steps}
-    return replace(runbook, steps=tuple(_rebuilt_step(step, argv) for step in runbook.steps))
+    folder = os.path.dirname(runbook.path) or "."
+    return replace(
+        runbook, steps=tuple(_rebuilt_step(step, argv, folder) for step in runbook.steps)
+    )
 
 
 def in_plan(plan: Mapping[str, Any], judged: Judged) -> Dict[str, Any]:
@@ -203,7 +206,8 @@ def permitted_undo(config: Config, action: Mapping[str, Any]) -> Dict[str, Any]:
         raise Refused(str(_no_table(error))) from error
     place = own_scripts.Place(str(action.get("cwd") or "."), RISKS[0])
     try:
-        found = _judge_act(undo.act_of(action), place, policy)
+        act = undo.act_of(action)
+        found = _judge_act(act, place, policy)
     except (AttributeError, LookupError, OSError, TypeError, ValueError) as error:
         raise Refused(
             "the undo record cannot be understood (%r), so it is not carried out; "
@@ -213,7 +217,11 @@ def permitted_undo(config: Config, action: Mapping[str, Any]) -> Dict[str, Any]:
         raise Refused(found.reason)
     if found is not None and found.rule == own_scripts.RULE:
         _refuse_elsewhere(config, place.folder)
-    return dict(action, argv=list(found.argv)) if found and found.argv else dict(action)
+    if found is None or not found.argv:
+        return dict(action)
+    known = act.files if isinstance(act, Command) else ()
+    files = own_files.still_named(known, found.argv, place.folder)
+    return dict(action, argv=list(found.argv), files=[list(file) for file in files])
 
 
 def _refuse_elsewhere(config: Config, folder: str) -> None:
@@ -327,15 +335,20 @@ def _no_table(error: ConfigError) -> Objection:
     )
 
 
-def _rebuilt_step(step: Step, argv: Mapping[Tuple[str, bool], Tuple[str, ...]]) -> Step:
+def _rebuilt_step(
+    step: Step, argv: Mapping[Tuple[str, bool], Tuple[str, ...]], folder: str
+) -> Step:
     undo_of = step.undo
     if undo_of is not None and isinstance(undo_of.act, Command):
-        undo_of = replace(undo_of, act=_rebuilt_command(undo_of.act, argv[step.name, True]))
+        undone = _rebuilt_command(undo_of.act, argv[step.name, True], folder)
+        undo_of = replace(undo_of, act=undone)
     act = step.act
     if isinstance(act, Command):
-        act = _rebuilt_command(act, argv[step.name, False])
+        act = _rebuilt_command(act, argv[step.name, False], folder)
     return replace(step, act=act, undo=undo_of)
 
 
-def _rebuilt_command(command: Command, argv: Tuple[str, ...]) -> Command:
-    return replace(command, argv=argv) if argv else command
+def _rebuilt_command(command: Command, argv: Tuple[str, ...], folder: str) -> Command:
+    if not argv:
+        return command
+    return replace(command, argv=argv, files=own_files.still_named(command.files, argv, folder))

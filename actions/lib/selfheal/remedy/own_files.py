@@ -62,6 +62,12 @@ def inside(word: str, folder: str) -> str:
     return real if real.startswith(root.rstrip("/") + "/") else ""
 
 
+def still_named(files: Sequence[File], words: Sequence[str], folder: str) -> Tuple[File, ...]:
+    """Those of `files` that `words` name: a value may be written otherwise than it was."""
+    paths = {inside(word, folder) for word in words}
+    return tuple(file for file in files if file[0] in paths)
+
+
 def changed(command: Command, folder: str) -> str:
     """Which file no longer holds what it held when the command was decided on, or is no longer the
     one that its words name in `folder`; empty when none.
