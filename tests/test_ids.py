@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import re
 import subprocess
 import sys
@@ -47,6 +48,14 @@ def ids_of_another_process(*times):
         stdout=subprocess.PIPE,
     )
     return json.loads(answer.stdout)
+
+
+def test_forked_processes_do_not_count_on_from_their_parent():
+    new_id("inc", 4_100_000_000.0)  # whose clock was ahead then
+    context = multiprocessing.get_context("fork")
+    with context.Pool(4) as pool:
+        made = pool.starmap(new_id, [("inc", 1_700_000_000.0)] * 40, chunksize=10)
+    assert len(set(made)) == 40
 
 
 def test_order_of_ids_is_order_of_time_across_processes():

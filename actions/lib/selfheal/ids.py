@@ -16,6 +16,8 @@ _RANDOM_BITS = 30
 _ID = re.compile(r"[0-9A-Za-z_-]{1,64}\Z")
 _lock = threading.Lock()
 _last = [0]
+# A forked process that goes on counting from its parent's last would make its siblings' ids.
+os.register_at_fork(after_in_child=lambda: _last.__setitem__(0, 0))
 
 
 def _base32(number: int, width: int) -> str:
