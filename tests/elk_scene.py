@@ -12,6 +12,7 @@ from selfheal.errors.judge import Judge
 from selfheal.exceptions import ExternalError
 from selfheal.incidents.signal import time_text
 from selfheal.intake.elk import poll as elk
+from selfheal.intake.elk import reached
 from selfheal.intake.elk import settings as elk_settings
 from selfheal.store import checkpoints
 from tests import alert_scene
@@ -139,5 +140,5 @@ class Monitor:
 
     def until(self):
         """The checkpoint."""
-        value = checkpoints.read(self.store, elk.checkpoint_name("default")) or {}
+        value = checkpoints.read(self.store, reached.checkpoint_name("default")) or {}
         return value.get("until")

@@ -28,6 +28,8 @@ from tests.guard.command_words import EVERYDAY, anything, decide
         ("grep '$(x); `y` > z' f", ["grep", "$(x); `y` > z", "f"]),
         ("grep 'it'\"'\"'s' f", ["grep", "it's", "f"]),
         ("kubectl get po --field-selector=a!=b", "kubectl get po --field-selector=a!=b".split()),
+        ("curl http://x/y?z=1", ["curl", "http://x/y?z=1"]),
+        ("curl -w 'a b' https://x?y?z", ["curl", "-w", "a b", "https://x?y?z"]),
     ],
 )
 def test_words_are_those_of_sh(command, words):
@@ -53,6 +55,9 @@ def test_words_are_those_of_sh(command, words):
         ("df {a,b}", "lexer.expansion", "{a,b}"),
         ("ls /var/log/*", "lexer.glob", "*"),
         ("ls /var/lo?", "lexer.glob", "?"),
+        ("curl localhost/x?y", "lexer.glob", "?y"),
+        ("curl http://x?y*", "lexer.glob", "*"),
+        ("curl http://x?y&z", "lexer.chain", "&z"),
         ("ls /var/[l]og", "lexer.glob", "[l]og"),
         ("ls ~", "lexer.home", "~"),
         ("df !!", "lexer.history", "!!"),

@@ -8,6 +8,7 @@ import pytest
 
 from selfheal.exceptions import ExternalError, StoreError
 from selfheal.intake.elk import poll as elk
+from selfheal.intake.elk import reached
 from tests.elk_scene import NOW, Monitor, Shelf
 
 MINUTE = 60.0
@@ -168,7 +169,7 @@ def test_clock_that_is_set_back_never_moves_the_checkpoint_back(monitor, shelf, 
     shelf.put("then", NOW - 30)
     monitor.poll(-10 * MINUTE)
     assert monitor.until() == NOW and monitor.stored() == ["then"]
-    assert elk.looked_until(monitor.store, "default") == NOW - 10 * MINUTE
+    assert reached.looked_until(monitor.store, "default") == NOW - 10 * MINUTE
     assert "set back" in caplog.text
     shelf.put("now", NOW + 20)
     monitor.poll(11 * MINUTE)
@@ -207,7 +208,7 @@ def test_incident_is_not_over_because_the_clock_was_set_back(monitor, shelf):
 def test_checkpoint_that_somebody_spoiled_does_not_blind_the_look(monitor, shelf, value):
     monitor.store.execute(
         "INSERT INTO checkpoints (name, value, updated_at) VALUES (?, ?, ?)",
-        (elk.checkpoint_name("default"), value, NOW),
+        (reached.checkpoint_name("default"), value, NOW),
     )
     ids = shelf.put_many(6, NOW - 60)
     found = monitor.poll()

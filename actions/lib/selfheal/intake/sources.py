@@ -11,6 +11,7 @@ from selfheal.errors.classify import Rules
 from selfheal.errors.judge import Judge
 from selfheal.exceptions import ConfigError
 from selfheal.intake.elk import poll as elk
+from selfheal.intake.elk import reached
 from selfheal.intake.elk import settings as elk_settings
 from selfheal.intake.files import poll as log_files
 from selfheal.store import status as states
@@ -35,7 +36,7 @@ class Sources:
     @staticmethod
     def components(config: Config) -> List[str]:
         """What is to be looked at. Raises ConfigError."""
-        found = [elk.checkpoint_name(name) for name in config.targets(elk_settings.SECTION)]
+        found = [reached.checkpoint_name(name) for name in config.targets(elk_settings.SECTION)]
         return found + ([FILES] if config.get("log_files.paths") else [])
 
     def look(self, ctx: Context, component: str) -> Tuple[str, Dict[str, Any]]:

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any, Dict
 
 from selfheal.exceptions import InvalidInput, NotFound
+from selfheal.ids import is_id
 from selfheal.incidents import audit, evidence
 from selfheal.store import checkpoints, seals
 from selfheal.text import one_line
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 ALL = "all"
 LOG_EVERY_S = 3600.0
 _LOGGED = "audit_seal_logged"
-_INCIDENT = re.compile(r"[0-9A-Za-z_-]{1,64}\Z")
 _HASH = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -98,7 +98,7 @@ def seal_audit(ctx: Context) -> Dict[str, Any]:
 
 
 def _check(scope: str, expected_seal: str, seal: int) -> None:
-    if scope != ALL and not _INCIDENT.match(scope):
+    if scope != ALL and not is_id(scope):
         raise InvalidInput(
             "scope must be the id of an incident, such as inc-01jd5k3x9q-8f2k1z, or the word all, "
             "not %r" % scope[:64]

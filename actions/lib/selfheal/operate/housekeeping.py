@@ -22,7 +22,6 @@ from selfheal.remedy import journal, undo
 from selfheal.remedy.recovery import interrupted
 from selfheal.respond import deeds, escalate, finish, telling, waiting
 from selfheal.respond.approval.record import expire_and_tell
-from selfheal.respond.remediate import undo_half_done
 from selfheal.store import checkpoints, retention
 from selfheal.store import status as states
 
@@ -230,6 +229,8 @@ def _undo_what_is_left(ctx: Context, incident_id: str) -> str:
     """How undoing ended what dead remediations left half done: see `undo_half_done`, or empty when
     somebody else has the incident and it is theirs to do.
     """
+    from selfheal.respond.remediate import undo_half_done  # dear to import, and seldom needed
+
     try:
         return undo_half_done(ctx, incident_id)
     except Conflict as error:

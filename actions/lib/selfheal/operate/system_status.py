@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Dict, List, Tuple
 
-from selfheal.intake.elk import poll as elk
+from selfheal.intake.elk import reached
 from selfheal.intake.sources import Sources
 from selfheal.store import Row
 from selfheal.store import status as states
@@ -70,7 +70,7 @@ def _component(ctx: Context, name: str, row: Row, now: float) -> Dict[str, Any]:
         status = SILENT
     detail = row["detail"]
     if name.startswith("elk:") and isinstance(detail, dict):
-        until = elk.looked_until(ctx.store, name.partition(":")[2])
+        until = reached.looked_until(ctx.store, name.partition(":")[2])
         if until is not None:
             detail = dict(detail, checkpoint=iso(until), lag_s=max(0, int(now - until)))
     return _shown(name, status, row["since"], row["updated_at"], now, summary, detail)

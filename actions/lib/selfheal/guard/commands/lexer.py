@@ -8,7 +8,7 @@ joins, redirects, assigns or comments is refused with the place where it stands.
 from __future__ import annotations
 
 import re
-from typing import List, Sequence
+from typing import List, Optional, Sequence
 
 from selfheal.guard.commands.advice import NO_SHELL
 from selfheal.guard.commands.model import Refusal
@@ -30,6 +30,7 @@ _PIECE = re.compile(
     r"(?P<blank>[ \t]+)|(?P<plain>(?:[A-Za-z0-9_./:=,@%+-]|!(?==))+)|'(?P<single>[^']*)'"
     r'|"(?P<double>(?:[^"\\$`!]|!(?==)|\\[ -~])*)"|\\(?P<escaped>[ -~])'
 )
+_QUERY = re.compile(r"(?P<plain>\?[A-Za-z0-9_./:=,@%+-]*)").match
 _ESCAPE_IN_DOUBLE = re.compile(r'\\(["\\$`])')
 
 _ONE_AT_A_TIME = "Give each command by itself; each gets its own decision."
@@ -158,7 +159,7 @@ def _piece_by_piece(command: str) -> List[str]:
     open_word: List[str] = []
     position, end = 0, len(command)
     while position < end:
-        piece = _PIECE.match(command, position)
+        piece = _PIECE.match(command, position) or _query_of(command, position, open_word)
         if piece is None:
             raise _meaning(command, position)
         kind, text = piece.lastgroup, piece.group(piece.lastgroup or 0)
@@ -177,6 +178,14 @@ def _piece_by_piece(command: str) -> List[str]:
         position = piece.end()
     _close(words, open_word, command[-1])
     return words
+
+
+def _query_of(command: str, position: int, open_word: List[str]) -> Optional[re.Match[str]]:
+    """The ? of an address and what follows it: a shell too takes it for itself, unless a file has
+    such a name. Anything else that a shell would expand in it is refused as ever.
+    """
+    is_address = "".join(open_word).startswith(("http://", "https://"))
+    return _QUERY(command, position) if is_address else None
 
 
 def _close(words: List[str], pieces: List[str], last: str) -> None:

@@ -21,6 +21,7 @@ from selfheal.incidents.dispatch import dispatch
 from selfheal.intake.documents.reading import Reading
 from selfheal.intake.elk import late, storm
 from selfheal.intake.elk.pages import Intake, Seen
+from selfheal.intake.elk.reached import checkpoint_name
 from selfheal.intake.garbage import rarely_collected
 from selfheal.store import checkpoints
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from selfheal.apis.elasticsearch.search import Search
     from selfheal.context import Context
     from selfheal.errors.judge import Judge
-    from selfheal.store import Store
 
 # A server's clock may be ahead of ours by so much, and its errors still count now.
 AHEAD_S = 600.0
@@ -90,18 +90,6 @@ class _Look:
         """From when on errors are searched: all that may not have been there the last time."""
         delay_s = float(self.settings["query_delay_s"])
         return min(self.reached - delay_s, self.now - self.window_s)
-
-
-def checkpoint_name(target: str) -> str:
-    """The name in table checkpoints of how far the target `target` was looked at."""
-    return "elk:%s" % target
-
-
-def looked_until(store: Store, target: str) -> Optional[float]:
-    """The time (epoch s) up to which the errors of `target` are known; None before the first
-    look.
-    """
-    return checkpoints.looked_until(checkpoints.read(store, checkpoint_name(target)))
 
 
 def poll(ctx: Context, name: str, search: Search, state: PollState) -> Dict[str, Any]:
