@@ -37,17 +37,18 @@ class ElkErrorSensor(PollingSensor):
     def poll(self):
         """One look at every source. Never raises."""
         try:
+            from selfheal.intake import components
             from selfheal.intake.sources import Sources
 
             self._sources = self._sources or Sources()
-            components = self._sources.components(self._polling.config)
-            for component in components:
+            found = components.components(self._polling.config)
+            for component in found:
                 if self._backoff.is_due(component):
                     self._look(component)
                 elif component in self._troubles:
                     self._report(component)
-            if components:
-                self._end_removed(components)
+            if found:
+                self._end_removed(found)
         except Exception as error:  # a defect here would otherwise end all polling
             self._log.error("the poll for errors failed: %s", self._polling.shown(error))
             self._polling.forget_store()

@@ -10,8 +10,8 @@ from selfheal.errors.book import ErrorBook
 from selfheal.errors.classify import Rules
 from selfheal.errors.judge import Judge
 from selfheal.exceptions import ConfigError
+from selfheal.intake.components import FILES
 from selfheal.intake.elk import poll as elk
-from selfheal.intake.elk import reached
 from selfheal.intake.elk import settings as elk_settings
 from selfheal.intake.files import poll as log_files
 from selfheal.store import status as states
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from selfheal.apis.elasticsearch.search import Search
     from selfheal.context import Context
 
-FILES = "log_files"
 _RED = "red"  # yellow is the best that a cluster of one node can be
 
 
@@ -32,12 +31,6 @@ class Sources:
         self._searches: Dict[str, Search] = {}
         self._states: Dict[str, elk.PollState] = {}
         self._files: Dict[str, Any] = {}
-
-    @staticmethod
-    def components(config: Config) -> List[str]:
-        """What is to be looked at. Raises ConfigError."""
-        found = [reached.checkpoint_name(name) for name in config.targets(elk_settings.SECTION)]
-        return found + ([FILES] if config.get("log_files.paths") else [])
 
     def look(self, ctx: Context, component: str) -> Tuple[str, Dict[str, Any]]:
         """Look once: (state, what was found). Raises SelfhealError."""

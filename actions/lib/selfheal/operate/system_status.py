@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Dict, List, Tuple
 
+from selfheal.intake import components
 from selfheal.intake.elk import reached
-from selfheal.intake.sources import Sources
 from selfheal.store import Row
 from selfheal.store import status as states
 from selfheal.text import cap, iso, one_line
@@ -58,7 +58,7 @@ def system_status(ctx: Context) -> Dict[str, Any]:
 def _expected(ctx: Context) -> List[str]:
     """What should have a row under this configuration."""
     alertmanagers = ["alertmanager_sensor:%s" % name for name in ctx.config.targets("alertmanager")]
-    return [_HOUSEKEEPING, *alertmanagers, *Sources.components(ctx.config)]
+    return [_HOUSEKEEPING, *alertmanagers, *components.components(ctx.config)]
 
 
 def _component(ctx: Context, name: str, row: Row, now: float) -> Dict[str, Any]:
