@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 
 import pytest
@@ -42,6 +41,10 @@ def judged(tmp_path, *steps, policy=POLICY, **changes):
 
 
 # ---- words of a step
+
+
+def undo_action(*argv, cwd="/", **changes):
+    return dict(execute.describe(Command(argv=argv), 5.0), cwd=cwd, variables={}, **changes)
 
 
 def test_words_are_rebuilt_and_never_run_as_they_were_written(tmp_path):
@@ -351,54 +354,6 @@ def test_a_file_beside_the_runbook_of_a_values_name_stops_nothing(tmp_path):
     record = dict(execute.describe(runbook.steps[0].undo.act, 5.0), cwd=folder)
     action = command_check.permitted_undo(config(), record)
     assert own_files.changed(undo.act_of(action), folder) == ""
-
-
-# ---- undo records
-
-
-def undo_action(*argv, cwd="/", **changes):
-    return dict(execute.describe(Command(argv=argv), 5.0), cwd=cwd, variables={}, **changes)
-
-
-def test_an_undo_record_is_judged_again_and_its_words_rebuilt():
-    action = command_check.permitted_undo(config(), undo_action("systemctl", "stop", "nginx"))
-    assert action["argv"] == ["systemctl", "--no-pager", "stop", "nginx"]
-    with pytest.raises(Refused, match="rule rm"):
-        command_check.permitted_undo(config(), undo_action("rm", "-rf", "/"))
-
-
-def test_an_undo_record_that_makes_no_sense_is_refused():
-    for broken in ({"kind": "command"}, {"kind": "command", "argv": 7}, {}, {"kind": "x"}):
-        with pytest.raises(Refused, match="cannot be understood|by hand"):
-            command_check.permitted_undo(config(), broken)
-
-
-def test_the_script_of_an_undo_record_may_run_beside_its_runbook(tmp_path):
-    script(tmp_path)
-    undo = {"command": {"argv": ["sh", "scripts/do.sh"]}}
-    runbook = book(tmp_path, dict(command("true"), undo=undo))
-    folder = os.path.dirname(runbook.path)
-    settings = config(resolver={"runbook_paths": [folder]})
-    action = dict(execute.describe(runbook.steps[0].undo.act, 5.0), cwd=folder)
-    assert command_check.permitted_undo(settings, action)["argv"] == ["sh", "scripts/do.sh"]
-    old = {key: value for key, value in action.items() if key != "files"}
-    assert command_check.permitted_undo(settings, old)["argv"] == ["sh", "scripts/do.sh"]
-    with pytest.raises(Refused):
-        command_check.permitted_undo(settings, dict(action, cwd=str(tmp_path)))
-
-
-def test_an_undo_record_brings_no_script_from_where_no_runbooks_are(tmp_path):
-    script(tmp_path)
-    folder = str(tmp_path / "runbooks")
-    settings = config(resolver={"runbook_paths": [folder]})
-    inline = execute.describe(Command(script="touch x", interpreter=("sh",)), 5.0)
-    assert command_check.permitted_undo(settings, dict(inline, cwd=folder))
-    for elsewhere in (str(tmp_path), "/", "", folder + "/scripts"):
-        with pytest.raises(Refused, match="runbook_paths"):
-            command_check.permitted_undo(settings, dict(inline, cwd=elsewhere))
-    with pytest.raises(Refused, match="runbook_paths"):
-        wrong = config(resolver={"runbook_paths": 7})
-        command_check.permitted_undo(wrong, dict(inline, cwd=folder))
 
 
 # ---- one command

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from selfheal.exceptions import InvalidInput
 from selfheal.guard import pause
-from selfheal.guard.verdict import Deed
 from selfheal.store import open_store
 from tests import scene
+from tests.guard.permits import deed
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,21 +27,6 @@ def clock():
 @pytest.fixture
 def ctx(url, clock):
     return scene.context(url, clock)
-
-
-def deed(**changes):
-    facts = {
-        "execution_id": "exe-1",
-        "incident_id": "inc-1",
-        "group_key": "g",
-        "remedy": "runbook:restart",
-        "risk": "reversible",
-        "scope": "prod/shop/web",
-        "cluster": "prod",
-        "namespace": "shop",
-        **changes,
-    }
-    return Deed(**facts)
 
 
 def begin(ctx, words, minutes=0.0, who="ada", reason="", stops=False):
@@ -276,7 +261,7 @@ sys.path.insert(0, "actions/lib"); sys.path.insert(0, ".")
 from selfheal.config import Config
 from selfheal.context import Context
 from selfheal.guard import pause
-from tests.guard.test_pause import deed
+from tests.guard.permits import deed
 ctx = Context(Config({"database": {"url": sys.argv[1]}}))
 for _ in sys.stdin:
     print("free" if pause.objection(ctx, deed()) is None else "held", flush=True)

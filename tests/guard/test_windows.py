@@ -11,8 +11,8 @@ import pytest
 from selfheal.config import Config
 from selfheal.context import Context
 from selfheal.guard import windows
-from selfheal.guard.verdict import Deed
 from tests import needs, scene
+from tests.guard import permits
 
 FRIDAY = datetime.fromisoformat("2026-11-27T22:30:00+01:00").timestamp()
 LABELS = {"alertname": "ServiceDown", "namespace": "shop", "service": "web", "team": "blue"}
@@ -36,20 +36,7 @@ def window(**changes):
 
 
 def deed(**changes):
-    facts = {
-        "execution_id": "exe-1",
-        "incident_id": "inc-1",
-        "group_key": "g",
-        "remedy": "runbook:restart",
-        "risk": "reversible",
-        "scope": "prod/shop/web",
-        "cluster": "prod",
-        "namespace": "shop",
-        "alert_type": "ServiceDown",
-        "labels": LABELS,
-        **changes,
-    }
-    return Deed(**facts)
+    return permits.deed(**{"labels": LABELS, **changes})
 
 
 def context(*entries, at=FRIDAY, safety=None):
