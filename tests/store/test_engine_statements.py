@@ -147,7 +147,7 @@ def test_transactions_of_one_purpose_run_one_after_the_other(url, store):
 
     def count():
         mine = open_store(url)
-        start.wait(10)
+        start.wait(180)
         for _ in range(10):
             with mine.transaction("count"):
                 value = int(mine.value("SELECT value FROM checkpoints WHERE name = ?", ("n",)))
@@ -160,7 +160,7 @@ def test_transactions_of_one_purpose_run_one_after_the_other(url, store):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(120)
+        thread.join(180)
     assert store.value("SELECT value FROM checkpoints WHERE name = ?", ("n",)) == "60"
 
 

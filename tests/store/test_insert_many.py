@@ -114,7 +114,7 @@ def test_transaction_of_two_purposes_excludes_those_of_either(url):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(180)
     assert rows_of(store) == [("a", "40", 0.0)]
 
 

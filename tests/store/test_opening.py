@@ -16,6 +16,11 @@ from selfheal.store import dialects, open_store, opening
 from tests import needs, scene
 
 
+@pytest.fixture
+def url(empty_url):
+    return empty_url
+
+
 def tables(store):
     if store.dialect.name == "sqlite":
         rows = store.query(
@@ -109,7 +114,7 @@ def test_migration_that_fails_leaves_nothing_behind(url, more_migrations):
 
 
 def _open(url, start, answers):
-    start.wait(60)
+    start.wait(180)
     try:
         store = open_store(url)
         store.insert("checkpoints", {"name": "p%d" % os.getpid(), "value": "1", "updated_at": 0.0})
@@ -124,9 +129,9 @@ def test_eight_processes_open_a_new_database_at_once(url):
     processes = [context.Process(target=_open, args=(url, start, answers)) for _ in range(8)]
     for process in processes:
         process.start()
-    assert [answers.get(timeout=120) for _ in processes] == ["opened"] * 8
+    assert [answers.get(timeout=180) for _ in processes] == ["opened"] * 8
     for process in processes:
-        process.join(30)
+        process.join(180)
     store = open_store(url)
     assert store.value("SELECT COUNT(*) FROM checkpoints") == 8
     assert store.value("SELECT COUNT(*) FROM schema_version") == len(opening.available_migrations())
@@ -174,7 +179,7 @@ def test_path_that_cannot_be_made_says_which_setting(tmp_path):
 def test_file_that_is_no_database_is_an_error(tmp_path):
     (tmp_path / "selfheal.db").write_bytes(b"not a database at all" * 1000)
     with pytest.raises(StoreError, match="selfheal.db"):
-        open_store(scene.store_url("sqlite", tmp_path))
+        open_store(scene.store_url("sqlite", tmp_path, is_empty=True))
 
 
 def test_database_file_and_directory_can_be_shared(tmp_path):
@@ -187,11 +192,13 @@ def test_database_file_and_directory_can_be_shared(tmp_path):
         assert stat.S_IMODE((tmp_path / place).stat().st_mode) == mode
 
 
-def test_sqlite_is_durable_and_lets_readers_read(tmp_path):
-    store = open_store(scene.store_url("sqlite", tmp_path))
+def test_sqlite_is_durable_and_lets_readers_read(tmp_path, monkeypatch):
+    as_it_is = dialects.Sqlite.connect.__wrapped__  # of the one that tests wait less for
+    monkeypatch.setattr(dialects.Sqlite, "connect", as_it_is)
+    store = open_store(scene.store_url("sqlite", tmp_path, is_empty=True))
     assert store.value("PRAGMA journal_mode") == "wal"
     assert store.value("PRAGMA synchronous") == 2
-    writer = open_store(scene.store_url("sqlite", tmp_path))
+    writer = open_store(scene.store_url("sqlite", tmp_path, is_empty=True))
     with writer.transaction("x"):
         scene.incident(writer)
         assert store.value("SELECT COUNT(*) FROM incidents") == 0
@@ -216,13 +223,13 @@ def used_by_another(tmp_path):
 def test_switch_to_wal_waits_for_who_uses_the_new_file(tmp_path, used_by_another):
     opened = []
     opener = threading.Thread(
-        target=lambda: opened.append(open_store(scene.store_url("sqlite", tmp_path)))
+        target=lambda: opened.append(open_store(scene.store_url("sqlite", tmp_path, is_empty=True)))
     )
     opener.start()
     opener.join(0.3)
     assert opener.is_alive() and not opened
     used_by_another.execute("COMMIT")
-    opener.join(30)
+    opener.join(180)
     assert opened[0].value("PRAGMA journal_mode") == "wal"
 
 
@@ -231,7 +238,7 @@ def test_file_that_another_never_lets_go_is_an_error_in_time(
 ):
     monkeypatch.setattr(dialects, "BUSY_TIMEOUT_S", 0.2)
     with pytest.raises(StoreError, match="locked") as caught:
-        open_store(scene.store_url("sqlite", tmp_path))
+        open_store(scene.store_url("sqlite", tmp_path, is_empty=True))
     assert caught.value.retryable
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from selfheal.exceptions import ConfigError
 from selfheal.incidents import timeline
-from selfheal.notify import outbox
+from selfheal.outbox import letters
 from selfheal.store import open_store, retention
 from tests import scene
 
@@ -36,7 +36,7 @@ def family(store, name, age_days, status="resolved", events=3):
         timeline.record(store, name, "note", str(number))
     scene.execution(store, "exe-" + name, name)
     scene.approval(store, "apr-" + name, name)
-    outbox.post(store, "escalation", name, "key-" + name, {})
+    letters.post(store, "escalation", name, "key-" + name, {})
     store.insert(
         "alerts",
         {
@@ -154,6 +154,18 @@ def test_sweep_waits_for_who_attaches_an_alert(tmp_path):
         sweeper.join(1)
         is_waiting = sweeper.is_alive()
         count = attaching.value("SELECT COUNT(*) FROM alerts")
-    sweeper.join(30)
+    sweeper.join(180)
     assert (is_waiting, count) == (True, 1)
     assert attaching.value("SELECT COUNT(*) FROM alerts") == 0
+
+
+def test_silences_go_with_their_incident_and_without_one_by_their_end(store):
+    for name, incident_id, ends_at in (("a", "inc-1", 0.0), ("b", None, 0.0), ("c", None, 1e10)):
+        store.insert("silences", {
+            "id": name, "incident_id": incident_id, "target": "default", "matchers": "x",
+            "purpose": "hand", "status": "ended", "created_by": "", "comment": "",
+            "created_at": 0.0, "ends_at": ends_at, "updated_at": 0.0,
+        })
+    family(store, "inc-1", 100)
+    retention.sweep(store, 90)
+    assert owners(store, "silences") == {None} and store.value("SELECT id FROM silences") == "c"

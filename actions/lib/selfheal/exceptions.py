@@ -48,10 +48,13 @@ class StoreError(SelfhealError):
 
 class ExternalError(SelfhealError):
     """Another system (Alertmanager, Prometheus, a webhook, StackStorm's API) failed or answered
-    badly.
+    badly. `concerns_all` says that whatever else is asked of it now would fail just as well: there
+    is no connection, or no session. `rest_s` is for how many seconds it asked to be left alone.
     """
 
     retryable = True
+    concerns_all = False
+    rest_s = 0.0
 
 
 class DeadlineExceeded(SelfhealError):

@@ -11,35 +11,47 @@ status comes back as a `Response`; judging it is the caller's.
 from __future__ import annotations
 
 import http.client
-import io
 import json as jsonlib
 import re
-import socket
 import ssl
 import time
 import urllib.error
 import urllib.request
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Any, Dict, Optional, Tuple
 
 from selfheal.exceptions import ConfigError, ExternalError
-from selfheal.text import one_line, without_credentials
+from selfheal.records import dataclass
+from selfheal.text import one_line, scrub, without_credentials
+from selfheal.wire import (
+    LONGEST_TIMEOUT_S,
+    MAX_BODY_BYTES,
+    USER_AGENT,
+    Answer,
+    oversized,
+    read_whole,
+    reason_of,
+    tls_context,
+    unpacked,
+    unsendable,
+)
 
-MAX_BODY_BYTES = 64 * 1024 * 1024
-_LONGEST_TIMEOUT_S = 86400.0  # far longer ones do not fit the system call
+_SECRET_HEADER = re.compile(r"(?i)auth|cookie|token|secret|password|signature|(?<!idempotency-)key")
+_LONGEST_HIDDEN = 4096  # a credential that is cut in two would be shown in part
 
 
 @dataclass(frozen=True)
 class Response:
     """What came back: status code, lower-cased headers, body bytes, and the URL it came from (fit
-    to show).
+    to show). `hidden` are the credentials that were sent, which `text` does not show.
     """
 
     status: int
     headers: Dict[str, str]
     body: bytes
     url: str
+    hidden: Tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -48,16 +60,23 @@ class Response:
     def json(self) -> Any:
         """The body as JSON. Raises ExternalError naming the URL and what came instead."""
         try:
-            return jsonlib.loads(self.body.decode("utf-8"))
+            return jsonlib.loads(self.body.decode("utf-8-sig"))
         except (ValueError, RecursionError) as error:
-            start = self.body[:120].decode("utf-8", "replace")
             raise ExternalError(
                 "%s answered %d with something that is not JSON (%s): %r"
-                % (self.url, self.status, error, start)
+                % (self.url, self.status, error, self.text(120))
             ) from error
 
     def text(self, limit: int = 500) -> str:
-        return self.body[:limit].decode("utf-8", "replace")
+        """The beginning of the body, to show; our own credentials hidden where it repeats them."""
+        start = self.body[:limit + _LONGEST_HIDDEN].decode("utf-8", "replace")
+        return str(scrub(start, self.hidden))[:limit]
+
+
+def _credentials(headers: Dict[str, str]) -> Tuple[str, ...]:
+    """What in `headers` says who we are: such values, and their last words (after Bearer)."""
+    values = [value for name, value in headers.items() if _SECRET_HEADER.search(name)]
+    return tuple(word for value in values for word in (value, *value.split()[-1:]))
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -67,42 +86,15 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-class _Until(io.RawIOBase):
-    """Reads `source`, the stream of `sock`, until the monotonic time `end` and not a moment longer:
-    a socket's own timeout begins anew with every byte.
-    """
-
-    def __init__(self, source: Any, sock: Any, end: float) -> None:
-        super().__init__()
-        self._source, self._sock, self._end = source, sock, end
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> Any:
-        left = self._end - time.monotonic()
-        if left <= 0:
-            raise socket.timeout("timed out before the answer was complete")
-        self._sock.settimeout(left)
-        return self._source.readinto(buffer)
-
-    def close(self) -> None:
-        self._source.close()
-        super().close()
-
-
-class _Answer(http.client.HTTPResponse):
-    def __init__(self, sock: Any, *args: Any, end: float, **options: Any) -> None:
-        super().__init__(sock, *args, **options)
-        self.fp = io.BufferedReader(_Until(self.fp.detach(), sock, end), 65536)
-
-
 class _Http(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
-    """Both schemes, each answer read until the monotonic time `end`. `tls` is None for http."""
+    """Both schemes, each answer read until the monotonic time `end`. `tls` is None for http.
+    `is_connected` says that a server was reached.
+    """
 
     def __init__(self, end: float, tls: Optional[ssl.SSLContext]) -> None:
         urllib.request.HTTPHandler.__init__(self)
         self._end, self._tls = end, tls
+        self.is_connected = False
 
     def http_open(self, req: urllib.request.Request) -> Any:
         return self.do_open(partial(self._connection, http.client.HTTPConnection), req)
@@ -113,16 +105,28 @@ class _Http(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
 
     def _connection(self, kind: Any, host: str, **options: Any) -> Any:
         connection = kind(host, **options)
-        connection.response_class = partial(_Answer, end=self._end)
+        connection.response_class = partial(Answer, end=self._end)
+        connect = connection.connect
+
+        def connected() -> None:
+            connect()
+            self.is_connected = True
+
+        connection.connect = connected
         return connection
 
 
-def _unsendable(method: str, shown: str, error: Exception) -> ExternalError:
-    return ExternalError(
-        "%s %s failed: its address, port or a header cannot be sent (%s); look for a line break, a "
-        "space or a letter that does not belong there" % (method, shown, type(error).__name__),
-        retryable=False,
-    )
+def _fit(url: str) -> str:
+    """The URL as it may be shown. Raises ConfigError when it is none that can be asked."""
+    shown = without_credentials(url)
+    if not re.match(r"https?://[^/\s]", url):
+        raise ConfigError("%r is not an http:// or https:// URL" % shown)
+    if "@" in re.split(r"[/?#]", url.partition("://")[2], maxsplit=1)[0]:
+        raise ConfigError(
+            "%s holds credentials, which would be looked up as a host: send them as a header, "
+            "or by the settings username and password" % shown
+        )
+    return shown
 
 
 @dataclass
@@ -147,53 +151,55 @@ class HttpClient:
         """Send one request and read the answer whole.
 
         Raises ConfigError for a URL that is not http(s) or holds credentials, ExternalError
-        (retryable) when no whole answer comes in `timeout_s` seconds, the connection fails, or the
-        answer is longer than `max_body_bytes`.
+        (retryable) when no whole answer comes in `timeout_s` seconds, the connection fails (it then
+        `concerns_all`), or the answer is longer than `max_body_bytes`.
         """
-        timeout_s = min(timeout_s, _LONGEST_TIMEOUT_S)
-        shown = without_credentials(url)
-        if not re.match(r"https?://[^/\s]", url):
-            raise ConfigError("%r is not an http:// or https:// URL" % shown)
-        if "@" in re.split(r"[/?#]", url.partition("://")[2], maxsplit=1)[0]:
-            raise ConfigError(
-                "%s holds credentials, which would be looked up as a host: send them as a header, "
-                "or by the settings username and password" % shown
-            )
-        all_headers = {"User-Agent": "selfheal"}
+        shown = _fit(url)
+        all_headers = {"User-Agent": USER_AGENT}
         if json is not None:
             body = jsonlib.dumps(json).encode("ascii")
             all_headers["Content-Type"] = "application/json"
         all_headers.update(headers or {})
         tls = self._tls(verify_tls, ca_file) if url.startswith("https") else None
-        end = time.monotonic() + timeout_s
-        opener = urllib.request.build_opener(_NoRedirect(), _Http(end, tls))
+        message = urllib.request.Request(url, data=body, headers=all_headers, method=method)
+        status, found, content = self._asked(
+            message, shown, min(timeout_s, LONGEST_TIMEOUT_S), tls
+        )
+        if content is None:
+            raise oversized(method, shown, self.max_body_bytes)
+        return Response(status, found, content, shown, _credentials(headers or {}))
+
+    def _asked(
+        self,
+        message: urllib.request.Request,
+        shown: str,
+        timeout_s: float,
+        tls: Optional[ssl.SSLContext],
+    ) -> Tuple[int, Dict[str, str], Optional[bytes]]:
+        """(status, headers, body or None when it is too long). Raises ExternalError."""
+        method, way = message.get_method(), _Http(time.monotonic() + timeout_s, tls)
+        opener = urllib.request.build_opener(_NoRedirect(), way)
         try:
-            message = urllib.request.Request(url, data=body, headers=all_headers, method=method)
             with self._open(opener, message, timeout_s) as answer:
-                content = answer.read(self.max_body_bytes + 1)
-                if len(content) <= self.max_body_bytes:
-                    content += answer.read()  # raises when the end is missing
+                content = read_whole(answer, self.max_body_bytes)
                 found = {key.lower(): value for key, value in answer.headers.items()}
-                status = int(answer.status)
+                if content and found.get("content-encoding"):
+                    content = unpacked(content, found["content-encoding"], self.max_body_bytes)
+                return int(answer.status), found, content
         except urllib.error.URLError as error:
-            raise ExternalError(
+            failed = ExternalError(
                 "%s %s failed: %s" % (method, shown, one_line(str(error.reason)))
-            ) from error
+            )
+            failed.concerns_all = not way.is_connected
+            raise failed from error
         except http.client.InvalidURL as error:
-            raise _unsendable(method, shown, error) from None
+            raise unsendable(method, shown, error) from None
         except (OSError, http.client.HTTPException) as error:
             raise ExternalError(
-                "%s %s failed: %s" % (method, shown, one_line(str(error)) or type(error).__name__)
+                "%s %s failed: %s" % (method, shown, reason_of(error))
             ) from error
         except ValueError as error:  # its words would quote the header or the URL
-            raise _unsendable(method, shown, error) from None
-        if len(content) > self.max_body_bytes:
-            raise ExternalError(
-                "%s %s answered more than %d bytes; not read further"
-                % (method, shown, self.max_body_bytes),
-                retryable=False,
-            )
-        return Response(status, found, content, shown)
+            raise unsendable(method, shown, error) from None
 
     @staticmethod
     def _open(
@@ -207,12 +213,5 @@ class HttpClient:
     def _tls(self, verify: bool, ca_file: Optional[str]) -> Any:
         key = (verify, ca_file)
         if key not in self._contexts:
-            try:
-                context = ssl.create_default_context(cafile=ca_file)
-            except OSError as error:
-                raise ConfigError("cannot read the CA file %r: %s" % (ca_file, error)) from error
-            if not verify:
-                context.check_hostname = False
-                context.verify_mode = ssl.CERT_NONE
-            self._contexts[key] = context
+            self._contexts[key] = tls_context(verify, ca_file)
         return self._contexts[key]

@@ -2,7 +2,7 @@
 SQL.
 """
 
-from selfheal.store.engine import Row, Store, dump, load
+from selfheal.store.engine import Row, Store, dump, load, load_map
 from selfheal.store.opening import open_store
 
-__all__ = ["Row", "Store", "dump", "load", "open_store"]
+__all__ = ["Row", "Store", "dump", "load", "load_map", "open_store"]

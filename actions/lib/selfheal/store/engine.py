@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from selfheal.exceptions import Conflict, SelfhealError, StoreError
 
@@ -28,6 +28,15 @@ def dump(value: Any) -> str:
 def load(text: Optional[str]) -> Any:
     """The value of a JSON column; None stays None."""
     return None if text is None else json.loads(text)
+
+
+def load_map(text: Optional[str]) -> Dict[str, Any]:
+    """The object of a JSON column; empty when nothing can be made of what a hand wrote there."""
+    try:
+        value = load(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 class Store:
@@ -238,6 +247,16 @@ def in_chunks(values: Sequence[Any], size: int = 500) -> Iterator[Sequence[Any]]
     for start in range(0, len(values), size):
         end = start + size
         yield values[start:end]
+
+
+def begins_with(column: str, beginning: str) -> Tuple[str, Tuple[int, str]]:
+    """(the condition that a text column begins so, its parameters). No range and no LIKE: not every
+    database sorts by code points, nor tells capitals from small letters there. An empty beginning
+    is an error, never "everything".
+    """
+    if not beginning:
+        raise ValueError("no beginning to look for")
+    return "SUBSTR(%s, 1, ?) = ?" % column, (len(beginning), beginning)
 
 
 def placeholders(values: Sequence[Any]) -> str:

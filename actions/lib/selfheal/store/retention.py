@@ -37,18 +37,27 @@ _CHILDREN: Tuple[Tuple[str, str], ...] = (
     ("undo_log", "id"),
     ("execution_history", "id"),
     ("approvals", "id"),
+    ("escalation_letters", "escalation_id, channel, number"),
+    ("escalation_members", "escalation_id, incident_id, opening"),
+    ("escalations", "id"),
     ("outbox", "id"),
+    ("diagnoses", "id"),
+    ("silences", "id"),
+    ("tickets", "id"),
 )
 # What belongs to no incident: table, key, condition with one ? for the time before which it is old.
 _LOOSE: Tuple[Tuple[str, str, str], ...] = (
     ("rejected_signals", "id", "at < ?"),
     ("outbox", "id", "incident_id IS NULL AND created_at < ?"),
+    ("diagnoses", "id", "incident_id IS NULL AND at < ?"),
+    ("silences", "id", "incident_id IS NULL AND ends_at < ?"),
     ("budgets", "name, execution_id", "at < ?"),
     ("breaker_changes", "id", "at < ?"),
     ("circuit_breakers", "key", "updated_at < ? AND state = 'closed'"),
     ("pauses", "scope", "until < ?"),
     ("pause_changes", "id", "at < ?"),
     ("statistics", "at", "at < ?"),
+    ("kubernetes_restarts", "target, pod_uid, container, restarts", "seen_at < ?"),
     ("error_intake", "origin, minute", "minute < CAST(? / 60 AS BIGINT)"),
 )
 _OF_OPEN_INCIDENTS = "SELECT group_key FROM error_groups WHERE incident_id IN (%s)" % _OPEN
@@ -142,7 +151,9 @@ def _delete_childless(store: Store, before: float, batch: int, batches: int) -> 
     """
     childless = " AND ".join(
         "NOT EXISTS (SELECT 1 FROM %s c WHERE c.incident_id = incidents.id)" % table
-        for table in ("alerts", "incident_events", "undo_log", "execution_history", "approvals")
+        for table in (
+            "alerts", "incident_events", "undo_log", "execution_history", "approvals", "diagnoses",
+        )
     )
     old = "status = 'resolved' AND updated_at < ? AND resolved_at < ? AND %s" % childless
     heads = (
