@@ -21,7 +21,7 @@ class Waits:
 
 
 def search(url, **settings):
-    settings.setdefault("timeout_s", 5)
+    settings.setdefault("timeout_s", 60)
     waits = settings.pop("waits", lambda _s: None)
     return Search(completed({"url": url, **settings}), sleep=waits, spread=lambda: 0.5)
 

@@ -221,7 +221,7 @@ def test_view_that_expires_midway_is_opened_again(server, index, monkeypatch):
     pages = search(server, index=index, keywords=FEW, page_size=1000).pages(NOW, NOW + 5000)
     got = ids([next(pages)])
     younger = server.ask("POST", "/%s/_pit?keep_alive=100ms" % index)["id"]
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 180
     while _is_alive(server, younger) and time.monotonic() < deadline:
         time.sleep(0.02)
     opened = []

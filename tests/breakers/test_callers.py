@@ -11,12 +11,14 @@ from selfheal.breakers.machine import FORCED_OPEN
 from selfheal.breakers.settings import SERVICE, Name, settings_of
 from selfheal.exceptions import ExternalError
 from selfheal.incidents import registry
-from selfheal.notify import outbox
+from selfheal.notify import webhook
+from selfheal.outbox import letters
+from selfheal.respond import telling
 from selfheal.verify import ask
 from selfheal.verify.model import parse_checks
 from tests import live_server, scene
 
-OUTBOX = outbox.SERVICE
+OUTBOX = webhook.SERVICE
 
 
 @pytest.fixture
@@ -91,44 +93,44 @@ def test_the_patient_itself_is_always_asked(ctx, receiver):
 
 
 def post(ctx, kind, key):
-    return outbox.post(ctx.store, kind, "inc-1", key, {"text": key})
+    return letters.post(ctx.store, kind, "inc-1", key, {"text": key})
 
 
 @pytest.mark.parametrize("kind", ["escalation", "failure", "approval"])
 def test_what_calls_somebody_goes_out_whatever_the_breaker_says(ctx, receiver, kind):
     force_open(ctx, OUTBOX)
     outbox_id = post(ctx, kind, "a")
-    (delivery,) = outbox.deliver(ctx, outbox_id)
-    assert delivery.status == outbox.SENT and len(receiver.requests) == 1
+    (delivery,) = telling.deliver(ctx, outbox_id)
+    assert delivery.status == letters.SENT and len(receiver.requests) == 1
 
 
 def test_tickets_wait_behind_an_open_breaker_without_using_up_attempts(ctx, receiver):
     answer(receiver, 503)
     for number in range(5):
         post(ctx, "ticket", "t%d" % number)
-    outbox.deliver(ctx)
+    telling.deliver(ctx)
     assert len(receiver.requests) == 5
     later = [post(ctx, "ticket", "later %d" % number) for number in range(60)]
-    assert outbox.deliver(ctx) == [] and outbox.deliver(ctx, later[0]) == []
+    assert telling.deliver(ctx) == [] and telling.deliver(ctx, later[0]) == []
     assert len(receiver.requests) == 5
     urgent = post(ctx, "escalation", "help")
     ctx.clock.at += 1
-    (delivery,) = outbox.deliver(ctx)  # sixty tickets in front of it, and it is sent
-    assert (delivery.id, delivery.status) == (urgent, outbox.PENDING)
+    (delivery,) = telling.deliver(ctx)  # sixty tickets in front of it, and it is sent
+    assert (delivery.id, delivery.status) == (urgent, letters.PENDING)
     assert {row["attempts"] for row in ctx.store.query(
         "SELECT attempts FROM outbox WHERE dedupe_key LIKE 'later%'"
     )} == {0}
     answer(receiver, 200)
     ctx.clock.at += 30
-    sent = outbox.deliver(ctx) + outbox.deliver(ctx)
-    assert {one.status for one in sent} == {outbox.SENT}
+    sent = telling.deliver(ctx) + telling.deliver(ctx)
+    assert {one.status for one in sent} == {letters.SENT}
     assert {one.id for one in sent} >= {urgent, *later}
 
 
 def test_breaker_that_opens_in_the_middle_of_a_batch_keeps_the_rest_due(ctx, receiver):
     answer(receiver, 503)
     ids = [post(ctx, "ticket", "t%02d" % number) for number in range(20)]
-    assert len(outbox.deliver(ctx)) == 5
+    assert len(telling.deliver(ctx)) == 5
     tried = ctx.store.query("SELECT id FROM outbox WHERE attempts > 0")
     assert len(tried) == 5 and {row["id"] for row in tried} <= set(ids)
 
@@ -137,12 +139,12 @@ def test_first_message_taken_closes_it_for_the_tickets(ctx, receiver):
     answer(receiver, 503)
     for number in range(5):
         post(ctx, "ticket", "t%d" % number)
-    outbox.deliver(ctx)
+    telling.deliver(ctx)
     waiting = post(ctx, "ticket", "waiting")
     answer(receiver, 200)
-    outbox.deliver(ctx, post(ctx, "escalation", "help"))
+    telling.deliver(ctx, post(ctx, "escalation", "help"))
     assert service.refusal(ctx, OUTBOX) is None
-    assert [one.id for one in outbox.deliver(ctx)] == [waiting]
+    assert [one.id for one in telling.deliver(ctx)] == [waiting]
 
 
 def test_escalation_is_sent_within_its_own_backoff_through_a_long_outage(ctx, receiver):
@@ -151,20 +153,20 @@ def test_escalation_is_sent_within_its_own_backoff_through_a_long_outage(ctx, re
     ctx.config.values["notify"]["webhook"]["url"] = dead
     outbox_id = post(ctx, "escalation", "help")
     for _ in range(120):
-        outbox.deliver(ctx)
+        telling.deliver(ctx)
         ctx.clock.at += 60
     attempts = ctx.store.value("SELECT attempts FROM outbox")
     assert attempts >= 10
     ctx.config.values["notify"]["webhook"]["url"] = receiver.url + "/hook"
     for _ in range(61):
-        outbox.deliver(ctx)
+        telling.deliver(ctx)
         ctx.clock.at += 60
-    assert outbox.is_delivered(ctx.store, outbox_id) and len(receiver.requests) == 1
+    assert letters.is_delivered(ctx.store, outbox_id) and len(receiver.requests) == 1
 
 
 def test_past_the_store_no_breaker_is_asked(ctx, receiver):
     force_open(ctx, OUTBOX)
-    outbox.send(ctx, "msg-1", "ticket", {"text": "x"}, ctx.clock.now())
+    webhook.send(ctx, "msg-1", "ticket", {"text": "x"}, ctx.clock.now())
     assert len(receiver.requests) == 1
 
 
@@ -172,7 +174,7 @@ def test_refusal_of_a_message_is_no_failure_of_the_receiver(ctx, receiver):
     answer(receiver, 400)
     for number in range(10):
         post(ctx, "ticket", "t%d" % number)
-    outbox.deliver(ctx)
+    telling.deliver(ctx)
     assert len(receiver.requests) == 10 and service.refusal(ctx, OUTBOX) is None
 
 

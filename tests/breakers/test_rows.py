@@ -155,7 +155,7 @@ def _racer(url, number, rounds, barrier, answers):
     won = []
     for turn in range(rounds):
         name = Name(REMEDY, "race", "round %d" % turn)
-        barrier.wait(120)
+        barrier.wait(180)
         refused, _ = rows.change(
             store, name, SETTINGS, lambda one: one.permit(START + 3600, "o%d" % number)
         )
@@ -178,9 +178,9 @@ def test_of_racing_processes_one_gets_the_probe(url):
     ]
     for racer in racers:
         racer.start()
-    won = [turn for _ in racers for turn in answers.get(timeout=60 + 5 * rounds)]
+    won = [turn for _ in racers for turn in answers.get(timeout=180 + 5 * rounds)]
     for racer in racers:
-        racer.join(60)
+        racer.join(180)
     assert sorted(won) == list(range(rounds))
     assert store.value("SELECT COUNT(*) FROM circuit_breakers WHERE state = ?", (HALF_OPEN,)) == (
         rounds
@@ -191,7 +191,7 @@ def test_of_racing_processes_one_gets_the_probe(url):
 
 def _counter(url, times, barrier, answers):
     store = open_store(url, now=lambda: START)
-    barrier.wait(60)
+    barrier.wait(180)
     for _ in range(times):
         rows.change(store, NAME, SETTINGS, lambda one: one.record(START, True, 1.0))
     answers.put(times)
@@ -206,8 +206,8 @@ def test_racing_processes_lose_no_outcome(url):
     ]
     for racer in racers:
         racer.start()
-    assert sum(answers.get(timeout=120) for _ in racers) == 60
+    assert sum(answers.get(timeout=180) for _ in racers) == 60
     for racer in racers:
-        racer.join(30)
+        racer.join(180)
     found = rows.read(open_store(url, now=lambda: START), NAME, SETTINGS)
     assert found.numbers(START)["calls"] == 60

@@ -209,7 +209,7 @@ def test_two_sensors_at_once_store_the_same_once(url):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(180)
     assert failures == []
     seen = contents(open_store(url))
     other = open_store("sqlite:///:memory:", now=scene.Clock(NOW).now)

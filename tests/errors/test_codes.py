@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfheal.errors import codes
+from tests.examples import examples
 
 _LOOKED_FOR_FIRST = r"(?=(?-i:[cefhrsCEFHRS(\u017f]))"
 # The same without the look at the first letter that spares most of a line.
@@ -25,7 +26,7 @@ def test_the_first_letter_is_part_of_the_pattern():
     assert _EVERYWHERE.pattern != codes._CODES.pattern
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(150))
 @given(st.lists(st.tuples(pieces, st.sampled_from(["", " ", "  "])), max_size=8), st.booleans())
 def test_looking_at_first_letters_misses_no_code(parts, is_upper):
     text = "".join(word + blank for word, blank in parts)

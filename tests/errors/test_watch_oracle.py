@@ -17,6 +17,7 @@ from selfheal.errors.windows import OF_GROUP, first_window, span
 from selfheal.store import open_store
 from tests import alert_scene, book_scene, scene
 from tests.book_scene import NOW, pair
+from tests.examples import examples
 
 TABLES = ("error_logs", "error_patterns", "error_groups", "error_counts", "storm_minutes",
           "error_intake", "incidents", "alerts", "incident_events")
@@ -76,7 +77,7 @@ def documents_of(log):
     return [pair(n, at, name, host=host) for n, (at, name, host) in enumerate(log)]
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(30))
 @given(log=LOGS, threshold=st.integers(1, 8), minutes=st.integers(1, 5))
 @pytest.mark.parametrize("kind", scene.BOTH)
 def test_incidents_are_exactly_the_groups_over_the_threshold(
@@ -91,7 +92,7 @@ def test_incidents_are_exactly_the_groups_over_the_threshold(
     ctx.close()
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(30))
 @given(data=st.data(), log=LOGS, threshold=st.integers(2, 6), minutes=st.integers(1, 5))
 @pytest.mark.parametrize("kind", scene.BOTH)
 def test_any_batches_in_any_order_by_two_sensors_open_the_same_incidents(
@@ -174,7 +175,7 @@ def test_sensors_in_threads_end_in_the_same_incidents(url):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(120)
+        thread.join(180)
     assert failures == []
     store = open_store(url)
     assert set(outcome(store)) == truth and 0 < len(truth) < 46

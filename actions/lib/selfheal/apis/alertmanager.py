@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timezone
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from urllib.parse import urlencode
 
 from selfheal.apis.target import request_options
@@ -44,7 +44,7 @@ def active_alerts(
         ("unprocessed", "true"),
     ]
     query += [("filter", matcher) for matcher in _matchers(labels or {})]
-    answer = _get(http, target, "/api/v2/alerts?" + urlencode(query))
+    answer = ask(http, target, "/api/v2/alerts?" + urlencode(query))
     alerts = answer.json()
     if not isinstance(alerts, list) or not all(
         isinstance(alert, dict) and isinstance(alert.get("labels"), dict) for alert in alerts
@@ -88,7 +88,7 @@ def uptime_s(http: HttpClient, target: Mapping[str, Any], now: float) -> float:
 
     Raises as `active_alerts`.
     """
-    answer = _get(http, target, "/api/v2/status")
+    answer = ask(http, target, "/api/v2/status")
     status = answer.json()
     since = status.get("uptime") if isinstance(status, dict) else None
     try:
@@ -102,10 +102,21 @@ def uptime_s(http: HttpClient, target: Mapping[str, Any], now: float) -> float:
     return now - started.timestamp()
 
 
-def _get(http: HttpClient, target: Mapping[str, Any], path: str) -> Response:
+def ask(
+    http: HttpClient,
+    target: Mapping[str, Any],
+    path: str,
+    *,
+    method: str = "GET",
+    body: Any = None,
+    also: Sequence[int] = (),
+) -> Response:
+    """The answer to one request, when its status is 2xx or one of `also`; else raises as
+    `active_alerts` does.
+    """
     url = str(target["url"]).rstrip("/") + path
-    answer = http.request("GET", url, **request_options(target))
-    if answer.ok:
+    answer = http.request(method, url, json=body, **request_options(target))
+    if answer.ok or answer.status in also:
         return answer
     shown = "%s answered %d: %s" % (answer.url.partition("?")[0], answer.status, answer.text(200))
     if answer.status in (401, 403):

@@ -5,12 +5,12 @@ numbers.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping
 from urllib.parse import urlencode
 
 from selfheal.apis.target import request_options
 from selfheal.exceptions import ConfigError, ExternalError
+from selfheal.records import dataclass
 from selfheal.text import one_line
 
 _MAX_SAMPLES = 10000

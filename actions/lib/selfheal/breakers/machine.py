@@ -22,11 +22,11 @@ A clock that was set back by more than a wait ends the wait: no state lasts for 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Dict, List, NamedTuple, Optional
 
 from selfheal.breakers.learned import Learned
 from selfheal.breakers.settings import Settings
+from selfheal.records import dataclass
 
 CLOSED = "closed"
 OPEN = "open"

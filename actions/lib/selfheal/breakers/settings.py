@@ -7,10 +7,10 @@ Names are hashed as JSON, so that no two of them share a key, whatever text from
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from selfheal.exceptions import ConfigError
+from selfheal.records import dataclass
 from selfheal.store import dump
 from selfheal.text import one_line
 

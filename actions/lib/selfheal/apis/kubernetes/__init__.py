@@ -1,0 +1,1 @@
+"""The API of a Kubernetes cluster, asked with the standard library alone."""
