@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from selfheal.guard import commands
 from selfheal.guard.commands.second_reading import objection
+from tests.examples import examples
 from tests.guard.command_words import BOLD, EVERYDAY, POLICY, WORDS, anything, decide, mutated
 
 BENCH = Path(__file__).resolve().parents[2] / "bench" / "command_policy.py"
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(120))
 @given(anything)
 def test_any_text_gets_a_decision_that_the_second_reading_shares(command):
     for policy in (POLICY, BOLD):
@@ -27,7 +28,7 @@ def test_any_text_gets_a_decision_that_the_second_reading_shares(command):
         assert objection(decision, policy) == ""
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(100))
 @given(mutated())
 def test_what_was_rewritten_is_rewritten_to_itself(command):
     decision = decide(command)
@@ -36,7 +37,7 @@ def test_what_was_rewritten_is_rewritten_to_itself(command):
         assert decision.argv[0] == command.split()[0]
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(100))
 @given(st.lists(st.sampled_from(WORDS) | st.text(max_size=5), max_size=8))
 def test_any_words_get_a_decision_that_the_second_reading_shares(words):
     assert objection(decide(words), POLICY) == ""
@@ -50,7 +51,17 @@ def test_second_reading_agrees_on_the_corpus():
 @pytest.mark.parametrize(
     "argv, why",
     [
-        (["kubectl", "exec", "web"], "denied"),
+        (["kubectl", "attach", "web"], "denied"),
+        (["kubectl", "--namespace=a", "exec", "pods/a", "--", "sh"], "what to run"),
+        (["kubectl", "--namespace=a", "exec", "pods/a", "pods/b", "--", "df"], "what to run"),
+        (["kubectl", "--namespace=a", "exec", "pods/a"], "what to run"),
+        (["kubectl", "--namespace=kube-system", "exec", "pods/a", "--", "df"], "in kube"),
+        (["docker", "exec", "web", "cat", "/etc/shadow"], "path"),
+        (["docker", "exec", "web", "df"], "asked"),
+        (["docker", "exec", "web", "--", "df"], "what to run"),
+        (["tail", "-f", "/var/log/syslog"], "denied"),
+        (["psql", "-X", "--command=select pg_cancel_backend(7)"], "asked"),
+        (["psql", "-X", "--command=drop table x"], "pg_deed"),
         (["kubectl", "get", "secrets"], "kind"),
         (["kubectl", "--kubeconfig=/x", "get", "pods"], "denied"),
         (["kubectl", "rollout", "restart", "deployments/a"], "no namespace"),
@@ -92,7 +103,7 @@ def test_bench_prints_a_line_a_command_and_a_summary(tmp_path):
         [sys.executable, str(BENCH), "--commands", str(listed)],
         stdout=subprocess.PIPE,
         check=True,
-        timeout=120,
+        timeout=300,
     )
     lines = [json.loads(line) for line in ended.stdout.decode().splitlines()]
     assert [line["decision"] for line in lines[:-1]] == [

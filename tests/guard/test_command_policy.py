@@ -84,13 +84,15 @@ def test_every_denial_reads_like_advice():
 @pytest.mark.parametrize(
     "command, token",
     [
-        ("kubectl exec web -- sh", "exec"),
+        ("kubectl attach web", "attach"),
+        ("kubectl exec web -n shop -- sh", "sh"),
+        ("docker exec web cat /etc/shadow", "/etc/shadow"),
         ("kubectl get pods --kubeconfig=/tmp/x", "--kubeconfig=/tmp/x"),
         ("kubectl get pods,secrets", "secrets"),
         ("kubectl delete pod x -n kube-system", "kube-system"),
         ("cat /etc/shadow", "/etc/shadow"),
         ("systemctl restart sshd", "sshd"),
-        ("journalctl -fu nginx", "-fu"),
+        ("journalctl -mu nginx", "-mu"),
         ("find /var/log -delete", "-delete"),
         ("sudo reboot", "sudo"),
         ("frobnicate", "frobnicate"),
@@ -128,10 +130,45 @@ def test_denial_names_what_it_refused(command, token):
         ("journalctl -b -r", "journalctl --no-pager --boot -r --lines=1000"),
         ("curl -m5 http://localhost", "curl -q -g --max-time 5 http://localhost"),
         ("/usr/bin/systemctl status nginx", "/usr/bin/systemctl --no-pager status nginx"),
+        ("tail -f /var/log/syslog", "tail /var/log/syslog"),
+        ("journalctl -fu nginx", "journalctl --no-pager --unit=nginx --lines=1000"),
+        ("kubectl logs --follow=true web", "kubectl logs --tail=2000 pods/web"),
+        ("docker exec -it web df -h", "docker exec web df -h"),
+        (
+            "kubectl exec web -c app -n shop -- tail -20 /var/log/x",
+            "kubectl --namespace=shop exec --container=app pods/web -- tail --lines=20 /var/log/x",
+        ),
+        ("docker image prune -a", "docker image prune -f -a"),
     ],
 )
 def test_the_words_to_run_are_written_anew(command, argv):
     assert list(decide(command).argv) == argv.split()
+
+
+def test_what_does_not_end_is_left_out_and_a_person_is_told():
+    decision = decide("kubectl logs -f web -n shop")
+    assert decision.decision == NEEDS_APPROVAL and decision.risk == "read-only"
+    assert "-f is left out: it does not end by itself" in decision.reason
+    assert "left out" not in decide("kubectl logs web -n shop").reason
+
+
+def test_a_command_inside_a_container_is_judged_as_on_this_host_and_asks():
+    for policy in (None, BOLD):
+        for command in ("docker exec web df -h", "kubectl exec web -n shop -- df -h"):
+            chosen = decide(command, policy) if policy else decide(command)
+            assert chosen.decision == NEEDS_APPROVAL and chosen.risk == "disruptive", command
+    assert decide("docker exec web mysql -e 'show processlist'").decision == NEEDS_APPROVAL
+    assert decide("docker exec web mysql -e 'drop table x'").rule == "mysql.--execute"
+    assert decide("docker exec web docker exec db df").rule == "docker.exec"
+    assert decide("kubectl exec web -n shop -- jmap -histo:live 7").risk == "disruptive"
+
+
+def test_a_value_that_asks_has_a_risk_of_its_own():
+    asked = decide('psql -c "select pg_terminate_backend(4211)"')
+    assert (asked.decision, asked.risk) == (NEEDS_APPROVAL, "disruptive")
+    plain = decide('psql -c "select 1"')
+    assert (plain.decision, plain.risk) == (ALLOW, "read-only")
+    assert decide('psql -c "select pg_terminate_backend(4211)"', BOLD).decision == NEEDS_APPROVAL
 
 
 def test_words_with_blanks_stay_one_word():
@@ -238,7 +275,7 @@ def test_the_real_program_takes_the_words_to_run(program):
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            timeout=120,
+            timeout=300,
         )
         said = ended.stderr.decode(errors="replace").lower()
         assert "option" not in said and "usage" not in said and "invalid" not in said, (argv, said)

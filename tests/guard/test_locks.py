@@ -105,7 +105,7 @@ def test_a_full_disk_takes_no_lock(tmp_path):
 
 def _race(url, number, start, answers):
     store = open_store(url)
-    start.wait(30)
+    start.wait(180)
     answers.put(
         [
             name
@@ -125,9 +125,9 @@ def test_of_racing_processes_one_gets_each_lock(url):
     ]
     for racer in racers:
         racer.start()
-    won = [answers.get(timeout=60) for _ in racers]
+    won = [answers.get(timeout=180) for _ in racers]
     for racer in racers:
-        racer.join(30)
+        racer.join(180)
     for name in ("p", "q", "r"):
         assert sorted(names.count(name) for names in won) == [0, 0, 0, 5]
 

@@ -292,6 +292,6 @@ def test_pause_holds_in_another_process_from_the_moment_it_is_written(url):
             pause.end(ctx.store, pause.scope_of("namespace=shop"), "ada")
     finally:
         watcher.stdin.close()
-        watcher.wait(30)
+        watcher.wait(180)
         watcher.stdout.close()
         ctx.close()

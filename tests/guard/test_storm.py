@@ -209,7 +209,7 @@ def test_of_many_that_look_at_once_all_see_the_same_storm(url, ctx):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(180)
     assert len(seen) == 8 and len(set(seen)) == 1
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Tuple
 
 from selfheal.context import SystemClock
@@ -19,6 +19,7 @@ from selfheal.exceptions import InvalidInput
 from selfheal.guard import kept
 from selfheal.guard.doubt import amount, no_when_unreadable
 from selfheal.guard.verdict import Deed, Objection
+from selfheal.records import dataclass
 from selfheal.store import Row, Store, status
 from selfheal.text import iso, one_line
 
@@ -94,6 +95,15 @@ def problem(ctx: Context, machine: Optional[Machine] = None) -> Optional[Objecti
         _by_anchor(ctx.store, here, wall, step_s, settle_s) or
         _by_others(ctx.store, here, wall, step_s)
     )
+
+
+def is_ahead(ctx: Context) -> bool:
+    """Whether this machine's clock seems to have jumped ahead: then whose lock has run out by it
+    may well be alive. Raises StoreError.
+    """
+    found = problem(ctx)
+    by = (found.data.get("stepped_by_s") or found.data.get("off_s") or 0.0) if found else 0.0
+    return float(by) > 0
 
 
 def trust(ctx: Context, who: str) -> Dict[str, Any]:

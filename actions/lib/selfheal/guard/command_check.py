@@ -8,11 +8,11 @@ a runbook runs `rebuilt(...)` of it, never the runbook as it was written.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from selfheal.exceptions import ConfigError, Refused
-from selfheal.guard import own_scripts
+from selfheal.guard import operation_check, own_scripts
 from selfheal.guard.commands import decide, load_policy, second_reading
 from selfheal.guard.commands.model import (
     ALLOW,
@@ -24,8 +24,20 @@ from selfheal.guard.commands.model import (
     refused,
 )
 from selfheal.guard.verdict import Objection
-from selfheal.remedy import catalogue, execute, own_files, undo
-from selfheal.remedy.model import RISKS, Act, ApiCall, Command, Runbook, Step, Wait
+from selfheal.records import dataclass
+from selfheal.remedy import catalogue, own_files
+from selfheal.remedy.model import (
+    RISKS,
+    Act,
+    ApiCall,
+    Command,
+    KubernetesAct,
+    KubernetesUndo,
+    Runbook,
+    Step,
+    Wait,
+)
+from selfheal.remedy.words import step_in_words
 from selfheal.text import one_line
 
 if TYPE_CHECKING:
@@ -146,9 +158,10 @@ def judge_runbook(runbook: Runbook, policy: Policy) -> Judged:
         for is_undo, act in acts:
             found = _judge_act(act, place, policy)
             if found is not None:
-                what = execute.in_words(replace(step, act=act))
+                what = step_in_words(replace(step, act=act))
                 steps.append(JudgedStep(step.name, is_undo, what, found))
-    open_to_all = own_scripts.writable_by_all((runbook.path, folder))
+    # What a person asked for by an action has no file.
+    open_to_all = runbook.path and own_scripts.writable_by_all((runbook.path, folder))
     if open_to_all:
         return Judged((_open_to_all(runbook, open_to_all),), runbook.risk, (), (), tuple(steps))
     return _summed(runbook, steps, policy.safe_mode)
@@ -204,6 +217,8 @@ def permitted_undo(config: Config, action: Mapping[str, Any]) -> Dict[str, Any]:
         policy = policy_of(config)
     except ConfigError as error:
         raise Refused(str(_no_table(error))) from error
+    from selfheal.remedy import undo  # judging a plan needs it not
+
     place = own_scripts.Place(str(action.get("cwd") or "."), RISKS[0])
     try:
         act = undo.act_of(action)
@@ -253,6 +268,8 @@ def _judge_act(act: Act, place: own_scripts.Place, policy: Policy) -> Optional[D
         return _judge_request(act.method, policy)
     if isinstance(act, Wait) and act.url:
         return _judge_request("GET", policy)
+    if isinstance(act, (KubernetesAct, KubernetesUndo)):
+        return operation_check.judge(act, policy)
     return None
 
 

@@ -2,20 +2,21 @@
 
 How many are healthy is measured before the transaction in which the deed is permitted (`measure`),
 and judged inside it (`objection`) together with the deeds on the same group that are in flight.
-What cannot be measured is a no. The settings are read by guard.groups.
+What cannot be measured is a no. The settings are read by guard.groups; what a change in Kubernetes
+takes away of its workload is measured by guard.tolls, always.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Optional, Sequence, Tuple
 
 from selfheal.exceptions import ConfigError, ExternalError, InvalidInput
-from selfheal.guard import budgets, groups
+from selfheal.guard import budgets, groups, tolls
 from selfheal.guard.doubt import no_when_unreadable
 from selfheal.guard.groups import Group
 from selfheal.guard.verdict import Deed, Objection
+from selfheal.records import dataclass
 from selfheal.remedy import journal
 from selfheal.store import Row, Store, load
 from selfheal.text import one_line
@@ -52,6 +53,7 @@ class Measured:
 
     at: float
     readings: Tuple[Reading, ...] = ()
+    taken: Tuple[tolls.Taken, ...] = ()
 
 
 def ask_prometheus(ctx: Context, cluster: str, expression: str) -> Sequence[float]:
@@ -82,7 +84,7 @@ def measure(ctx: Context, deed: Deed, ask: Ask = ask_prometheus) -> Measured:
         return Measured(now, (Reading("", "", "safety.min_healthy", problem=str(error)),))
     mine = [group for group in entries if group.is_of(deed)]
     readings = tuple(_reading(ctx, deed, group, ask) for group in mine)
-    return Measured(ctx.clock.now(), readings)
+    return Measured(ctx.clock.now(), readings, tolls.measure(ctx, deed))
 
 
 @no_when_unreadable("which remedies are at work", "min_healthy")
@@ -96,7 +98,8 @@ def objection(
         return None
     measured = measure(ctx, deed) if measured is None else measured
     now = ctx.clock.now()
-    if measured.readings and not 0 <= now - measured.at <= _STALE_S:
+    is_used = measured.readings or measured.taken
+    if is_used and not 0 <= now - measured.at <= _STALE_S:
         age_s = now - measured.at
         return _unknown(
             "the group was measured %.0f s ago, and more than %g s is too long" % (age_s, _STALE_S),
@@ -112,32 +115,72 @@ def objection(
         flying = in_flight(ctx.store, reading.name, deed.execution_id, now, measured.at)
         if not would_keep(reading.healthy, reading.total, flying, reading.keep):
             return _too_few(reading, flying)
+    for taken in measured.taken:
+        refused = tolls.refusal(taken) or _toll_objection(ctx, deed, taken, now, measured.at)
+        if refused is not None:
+            return refused
     return None
 
 
 def charge(ctx: Context, deed: Deed, measured: Measured) -> None:
     """Record that the deed is at work in its groups. Raises StoreError, then it must not begin."""
-    names = sorted({reading.name for reading in measured.readings if reading.name})
-    budgets.record(ctx, names, deed.execution_id)
+    names = {reading.name for reading in measured.readings if reading.name}
+    names.update(name for taken in measured.taken for name in tolls.charged(taken))
+    budgets.record(ctx, sorted(names), deed.execution_id)
 
 
-def would_keep(healthy: float, total: float, in_flight: int, keep: str) -> bool:
-    """Whether `keep` ("3" or "50%", rounded up) of `total` stay healthy while the deed and
-    `in_flight` others each take one away. Numbers that make no sense are a no. Pure.
+def would_keep(healthy: float, total: float, in_flight: int, keep: str, takes: int = 1) -> bool:
+    """Whether `keep` ("3" or "50%", rounded up) of `total` stay healthy while the deed takes
+    `takes` away and others take `in_flight`. Numbers that make no sense are a no. Pure.
     """
     is_sensible = math.isfinite(total) and 0 <= healthy <= total and total > 0
-    if not is_sensible:
+    if not is_sensible or takes < 0 or in_flight < 0:
         return False
-    return healthy - 1 - in_flight >= groups.kept_of(keep, total)
+    return healthy - takes - in_flight >= groups.kept_of(keep, total)
 
 
-def in_flight(store: Store, name: str, execution_id: str, now: float, measured_at: float) -> int:
-    """How many other deeds on the group `name` are at work, or ended too shortly before the
-    measurement to show in it. A run that died is not at work.
+def _toll_objection(
+    ctx: Context, deed: Deed, taken: tolls.Taken, now: float, measured_at: float
+) -> Optional[Objection]:
+    if taken.takes == 0:
+        return None  # what takes no healthy member away can only help
+    flying = _taken_by_others(ctx.store, taken, deed.execution_id, now, measured_at)
+    if would_keep(taken.healthy, taken.total, flying, taken.keep, taken.takes):
+        return None
+    return tolls.too_few(taken, flying)
+
+
+def _taken_by_others(
+    store: Store, taken: tolls.Taken, execution_id: str, now: float, measured_at: float
+) -> int:
+    """How many members of the group other deeds at work take away. A deed that takes three is
+    charged to the first, the second and the third; the cluster itself shows what has ended.
+    """
+    sum_of, number = 0, 0
+    while sum_of <= taken.healthy:  # beyond that nothing would stay anyway
+        number += 1
+        name = tolls.member_name(taken.group, number)
+        one = in_flight(store, name, execution_id, now, measured_at, lag_s=0.0)
+        if not one:
+            break
+        sum_of += one
+    return sum_of
+
+
+def in_flight(
+    store: Store,
+    name: str,
+    execution_id: str,
+    now: float,
+    measured_at: float,
+    lag_s: float = _LAG_S,
+) -> int:
+    """How many other deeds on the group `name` are at work, or ended less than `lag_s` before the
+    measurement, too shortly to show in it. A run that died is not at work.
     """
     rows = store.query(
         _FLYING,
-        (name, now - budgets.DAY_S, execution_id, journal.RUNNING, measured_at - _LAG_S),
+        (name, now - budgets.DAY_S, execution_id, journal.RUNNING, measured_at - lag_s),
     )
     return sum(1 for row in rows if _is_flying(store, row, now))
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, List, Mapping
 
 from selfheal.exceptions import ConfigError, InvalidInput
 from selfheal.guard import labels as labelled
+from selfheal.records import dataclass
 from selfheal.text import one_line
 
 if TYPE_CHECKING:

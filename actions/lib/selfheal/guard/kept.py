@@ -4,9 +4,9 @@ other: read it, then write only over what was read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Optional
 
+from selfheal.records import dataclass
 from selfheal.store import Store, dump, load
 
 

@@ -8,13 +8,13 @@ regard to upper and lower case: a pause rather holds too much.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 from selfheal.exceptions import InvalidInput, SelfhealError
 from selfheal.guard.doubt import no_when_unreadable
 from selfheal.guard.verdict import Objection
 from selfheal.ids import new_id
+from selfheal.records import dataclass
 from selfheal.store import dump, load
 from selfheal.text import iso, one_line
 

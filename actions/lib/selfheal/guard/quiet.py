@@ -6,13 +6,13 @@ They stand in `safety.quiet_hours`. An entry that cannot be read is none: rather
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from selfheal.exceptions import ConfigError
 from selfheal.guard import schedule as schedules
 from selfheal.guard import windows
 from selfheal.guard.schedule import Schedule
+from selfheal.records import dataclass
 from selfheal.text import iso, one_line
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from __future__ import annotations
 import math
 import re
 import sys
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone, tzinfo
 from typing import TYPE_CHECKING, Any, Iterator, List, Mapping, Optional, Tuple, Union
 
 from selfheal.exceptions import ConfigError
+from selfheal.records import dataclass
 from selfheal.text import iso, one_line
 
 if TYPE_CHECKING:

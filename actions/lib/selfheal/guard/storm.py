@@ -7,7 +7,7 @@ nobody looked while it began. Its name is kept, so that people are told of it on
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from selfheal.exceptions import StoreError
@@ -16,6 +16,7 @@ from selfheal.guard.budgets import checked_time
 from selfheal.guard.doubt import amount, no_when_unreadable
 from selfheal.guard.verdict import Deed, Objection
 from selfheal.ids import new_id
+from selfheal.records import dataclass
 from selfheal.store import status
 from selfheal.text import iso, one_line
 

@@ -6,8 +6,13 @@ advice: what was refused, by which rule and numbers, and how to allow it by who 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Dict, Mapping, Optional
+from dataclasses import field
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple
+
+from selfheal.records import dataclass
+
+if TYPE_CHECKING:
+    from selfheal.remedy.model import KubernetesAct
 
 
 @dataclass(frozen=True)
@@ -17,6 +22,7 @@ class Deed:
     `scope` is what it touches (see remedy.plan.scope_of), `remedy` names it, as in
     "runbook:start_failed_unit"; `labels` are the incident's, from outside. `is_by_hand` says that a
     person started it, not a response, `is_approved` that a person said yes to this very plan.
+    `operations` are the changes in Kubernetes among its steps, done on the incident's `workload`.
     """
 
     execution_id: str
@@ -32,6 +38,8 @@ class Deed:
     labels: Mapping[str, str] = field(default_factory=dict)
     is_by_hand: bool = False
     is_approved: bool = False
+    workload: str = ""
+    operations: Tuple[KubernetesAct, ...] = ()
 
     @property
     def changes_something(self) -> bool:
@@ -43,9 +51,9 @@ class Deed:
 class Objection:
     """Why a deed must not be done now.
 
-    `rule` is the guard's name (pause, window, storm, clock, budget, wait, min_healthy, breaker,
-    command, store), `until` the time (epoch seconds) at which it lapses by itself, if it does;
-    `data` holds the numbers.
+    `rule` is the guard's name (pause, window, storm, clock, budget, wait, min_healthy, target,
+    breaker, command, store), `until` the time (epoch seconds) at which it lapses by itself, if it
+    does; `data` holds the numbers.
     """
 
     rule: str

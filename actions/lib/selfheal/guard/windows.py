@@ -7,7 +7,6 @@ it was to protect is not known.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Set, Tuple
 
 from selfheal.exceptions import ConfigError
@@ -15,6 +14,7 @@ from selfheal.guard import labels
 from selfheal.guard import schedule as schedules
 from selfheal.guard.schedule import Schedule
 from selfheal.guard.verdict import Objection
+from selfheal.records import dataclass
 from selfheal.text import iso, one_line
 
 if TYPE_CHECKING:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import List, Optional, Sequence, Tuple, Union
+from itertools import chain
+from typing import Optional, Sequence, Tuple, Union
 
 from selfheal.exceptions import ConfigError
 from selfheal.guard.commands import advice, kubernetes, lexer, reading
@@ -13,11 +14,14 @@ from selfheal.guard.commands.model import (
     Operation,
     Policy,
     Refusal,
+    new_tuple,
     refused,
 )
 from selfheal.guard.commands.reading import Reading
-from selfheal.guard.commands.rows import Row, row_of
+from selfheal.guard.commands.rows import INSIDE, Row, row_of
 from selfheal.remedy.model import RISKS
+
+_joined = chain.from_iterable
 
 
 def decide(command: Union[str, Sequence[str]], policy: Policy) -> Decision:
@@ -40,6 +44,8 @@ def decide(command: Union[str, Sequence[str]], policy: Policy) -> Decision:
             operation = kubernetes.typed(found, row, row.resources)
         elif row.is_namespaced:
             kubernetes.keep_out(found, row, row.is_never)
+        if row.inside:
+            _inside(found, row, policy)
     except Refusal as refusal:
         return refused(refusal)
     except ConfigError as error:
@@ -49,31 +55,59 @@ def decide(command: Union[str, Sequence[str]], policy: Policy) -> Decision:
     return _weighed(found, row, operation, policy.safe_mode)
 
 
+def _inside(found: Reading, row: Row, policy: Policy) -> None:
+    """Judge what would run inside a container as any other command, and write it anew as well."""
+    inner = found.inner
+    if len(found.args) != 1 or not inner:
+        raise Refusal(
+            row.rule,
+            inner[0] if inner else found.args[-1],
+            "it must name one container, and then the command that is meant in it",
+            "Write both; no row can allow it without.",
+        )
+    if inner[0] not in policy.document["lists"]["inside"]:
+        raise Refusal(
+            row.rule,
+            inner[0],
+            "this program is not among those that may be run inside a container",
+            advice.inside(inner[0]),
+        )
+    judged = decide(inner, policy)
+    if judged.is_denied:
+        why = "what would run inside a container is refused by itself"
+        raise Refusal(judged.rule, judged.token, why, judged.advice)
+    found.ask = True
+    found.rank = max(found.rank, RISKS.index(judged.risk))
+    found.args = [*found.args, *(["--"] if row.inside == INSIDE[0] else []), *judged.argv]
+
+
 def _weighed(
     found: Reading, row: Row, operation: Optional[Operation], safe_mode: bool
 ) -> Decision:
     rank = found.rank
     asks = found.ask or rank > (1 if safe_mode else 2)
-    key = (asks, rank, safe_mode)
-    reason = row.reasons.get(key)
+    reason = row.reasons.get((asks, rank))
     if reason is None:
-        reason = row.reasons[key] = _reason(row, asks, rank)
-    levels = found.levels
-    argv = levels[0] if len(levels) == 1 else [word for level in levels for word in level]
+        reason = row.reasons[asks, rank] = _reason(row, asks, rank)
+    argv = tuple(_joined(found.levels))
     if found.args:
         if row.args_first:
-            argv = [found.levels[0][0], *found.args, *argv[1:]]
+            argv = (argv[0], *found.args, *argv[1:])
         else:
-            argv = argv + found.args
-    return Decision(
-        NEEDS_APPROVAL if asks else ALLOW,
-        RISKS[rank],
-        row.rule,
-        reason,
-        tuple(argv),
-        operation,
-        "",
-        _inverse(found, row) if rank else (),
+            argv = (*argv, *found.args)
+    return new_tuple(
+        Decision,
+        (
+            NEEDS_APPROVAL if asks else ALLOW,
+            RISKS[rank],
+            row.rule,
+            reason + found.left_out,
+            argv,
+            operation,
+            "",
+            _inverse(found, row) if rank else (),
+            "",
+        ),
     )
 
 
@@ -89,11 +123,11 @@ def _reason(row: Row, asks: bool, rank: int) -> str:
 
 def _inverse(found: Reading, row: Row) -> Tuple[str, ...]:
     """The command that takes this one back: its own, with the sub-command that undoes it."""
-    outer: List[str] = [word for level in found.levels[:-1] for word in level]
     if row.inverse:
-        return (*outer, row.inverse, *found.args)
+        return (*_joined(found.levels[:-1]), row.inverse, *found.args)
     before = found.given.get("--current-replicas")
     if before is not None and row.resources is not None:
+        outer = _joined(found.levels[:-1])
         return (*outer, found.levels[-1][0], "--replicas=%s" % before, *found.args)
     return ()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, FrozenSet, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, FrozenSet, Mapping, Optional
 
 from selfheal.exceptions import ConfigError
 from selfheal.guard.commands import values
@@ -10,6 +10,7 @@ from selfheal.remedy.model import RISKS
 
 ANY = "any"
 NAMES = ("needed", "optional")
+_MANY = 12
 _KEYS = frozenset(
     "kinds kind kind_is_written names mutates shape pairs or_selected_by risk_of".split()
 )
@@ -30,6 +31,7 @@ class Resources:
         "only",
         "pair",
         "pair_spec",
+        "described",
         "ranks",
         "selectors",
         "shape",
@@ -44,11 +46,15 @@ class Resources:
         self.is_written = bool(settings.get("kind_is_written", False)) or not self.only
         allowed = [self.only] if self.only else settings.get("kinds", ANY)
         self.spellings = _spellings(allowed, rule, document)
+        some = sorted(set(self.spellings.values()))
+        self.described = ", ".join(some) if len(some) <= _MANY else (
+            "the %d kinds of the table" % len(some)
+        )
         self.cluster_wide: FrozenSet[str] = frozenset(document["kinds"]["cluster"])
         self.names_needed = settings.get("names") == "needed"
         self.mutates = bool(settings.get("mutates", False))
         self.shape: str = settings.get("shape", "")
-        self.selectors: Tuple[str, ...] = tuple(settings.get("or_selected_by", ()))
+        self.selectors: FrozenSet[str] = frozenset(settings.get("or_selected_by", ()))
         self.ranks: Dict[str, int] = {
             kind: RISKS.index(risk) for kind, risk in settings.get("risk_of", {}).items()
         }

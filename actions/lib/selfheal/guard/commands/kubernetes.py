@@ -10,14 +10,13 @@ from typing import List, Tuple
 
 from selfheal.guard.commands import advice
 from selfheal.guard.commands.kinds import Resources
-from selfheal.guard.commands.model import Operation, Refusal
+from selfheal.guard.commands.model import Operation, Refusal, new_tuple
 from selfheal.guard.commands.reading import Reading
 from selfheal.guard.commands.rows import Row
 
 DEFAULT_NAMESPACE = "default"
 MAX_OBJECTS = 10
 MAX_CHANGES = 5
-_MANY = 12
 _NAMESPACE = "--namespace"
 _UNNAMED = [("", "")]
 _ONE_POD = "Name one pod and perhaps its container, or give -l; no row can allow more."
@@ -31,7 +30,9 @@ def typed(found: Reading, row: Row, resources: Resources) -> Operation:
         args, changes = _parted(args, row, resources)
     if resources.shape == "logs":
         args = _logs(found, args, row)
-    objects = _objects(args, row, resources)
+    elif resources.shape == "exec":
+        args = [word if "/" in word else "pods/" + word for word in args]
+    objects = _objects(args, row, resources) if args else []
     if resources.is_written and not objects:
         _must_say(found, row, resources)
     if resources.names_needed:
@@ -46,9 +47,16 @@ def typed(found: Reading, row: Row, resources: Resources) -> Operation:
     if resources.mutates:
         _scope(found, row, resources, objects)
     given = found.given
-    found.args = _words(objects, resources) + changes
-    return Operation(
-        row.verb, tuple(objects), given.get(_NAMESPACE, ""), tuple(given.items()), tuple(changes)
+    found.args = [*_words(objects, resources), *changes] if objects else changes
+    return new_tuple(
+        Operation,
+        (
+            row.verb,
+            tuple(objects),
+            given.get(_NAMESPACE, ""),
+            tuple(given.items()),
+            tuple(changes),
+        ),
     )
 
 
@@ -70,7 +78,7 @@ def _are_named(
     found: Reading, row: Row, resources: Resources, objects: List[Tuple[str, str]]
 ) -> None:
     is_named = bool(objects and objects[0][1])
-    is_selected = any(name in found.given for name in resources.selectors)
+    is_selected = not resources.selectors.isdisjoint(found.given)
     if is_named == is_selected:
         raise Refusal(
             row.rule,
@@ -134,11 +142,13 @@ def _logs(found: Reading, args: List[str], row: Row) -> List[str]:
 
 
 def _objects(args: List[str], row: Row, resources: Resources) -> List[Tuple[str, str]]:
-    if not args:
-        return []
     for word in args:
         if "/" in word:
-            return [_slashed(one, row, resources) for one in args]
+            parted = [one.partition("/") for one in args]
+            return [
+                (_kind(kind, row, resources), _name(name, row, resources))
+                for kind, _slash, name in parted
+            ]
     if not resources.is_written:
         return [(resources.only, _name(name, row, resources)) for name in args]
     first = args[0]
@@ -148,21 +158,15 @@ def _objects(args: List[str], row: Row, resources: Resources) -> List[Tuple[str,
     return [(kind, _name(name, row, resources)) for kind in kinds for name in args[1:]]
 
 
-def _slashed(word: str, row: Row, resources: Resources) -> Tuple[str, str]:
-    kind, _, name = word.partition("/")
-    return _kind(kind, row, resources), _name(name, row, resources)
-
-
 def _kind(word: str, row: Row, resources: Resources) -> str:
     kind = resources.spellings.get(word)
     if kind is None:
-        some = sorted(set(resources.spellings.values()))
-        kinds = ", ".join(some) if len(some) <= _MANY else "the %d kinds of the table" % len(some)
         raise Refusal(
             "%s.kind" % row.rule,
             word,
             "%s is not for objects of this kind" % row.rule.replace(".", " "),
-            "It takes %s. %s" % (kinds, advice.kind_of_object(row.path, word, row.document)),
+            "It takes %s. %s"
+            % (resources.described, advice.kind_of_object(row.path, word, row.document)),
         )
     return kind
 
@@ -189,12 +193,11 @@ def _scope(
     if len(objects) > 1:
         found.ask = True
     if resources.ranks:
-        found.rank = max(found.rank, *(resources.ranks.get(kind, 0) for kind, _name in objects))
+        for kind, _name in objects:
+            found.rank = max(found.rank, resources.ranks.get(kind, 0))
 
 
 def _words(objects: List[Tuple[str, str]], resources: Resources) -> List[str]:
-    if not objects:
-        return []
     if not resources.is_written:
         return [name for _kind, name in objects]
     if objects[0][1]:

@@ -15,16 +15,20 @@ from selfheal.guard.commands.model import Refusal
 
 MAX_CHARACTERS = 4096
 MAX_WORDS = 64
+_ADDRESSES = ("http://", "https://", "localhost:", "localhost/", "127.0.0.1:", "127.0.0.1/")
 _SHOWN = 24
 
-_PLAIN = re.compile(r"[A-Za-z0-9_./:=,@%+-]+(?:[ \t]+[A-Za-z0-9_./:=,@%+-]+)*\Z").match
-# One sign at a time, so that no text makes the expression try twice.
-_SIGN = r"""(?:[A-Za-z0-9_./:=,@%+-]|!(?==)|'[^']*'|"(?:[^"\\$`!]|!(?==)|\\[ -~])*"|\\[ -~])"""
-_QUOTED = re.compile(r"[A-Za-z0-9_./:=,@%%+-]+(?:[ \t]+%s+)*\Z" % _SIGN).match
+_PLAIN = re.compile(r"[A-Za-z0-9_./:=,@%+ \t-]+\Z").match
+# Each sign can be read in one way only, and nothing that may fail follows a word: no text makes the
+# expressions try twice.
+_SIGN = r"""(?:[A-Za-z0-9_./:=,@%+-]+|!(?==)|'[^']*'|"(?:[^"\\$`!]|!(?==)|\\[ -~])*"|\\[ -~])"""
+# A program's name, written plainly, and as many words after it as a shell would only split.
+_QUOTED = re.compile(r"[A-Za-z0-9_./:=,@%%+-]+(?:[ \t]+%s+)*[ \t]*" % _SIGN).match
 _QUOTED_WORDS = re.compile(_SIGN + "+").findall
 _PRINTABLE = re.compile(r"[\t -~]*\Z").match
 _PRINTABLE_WORD = re.compile(r"[ -~]+\Z").match
 _NOT_PRINTABLE = re.compile(r"[^\t -~]")
+_EMPTY_QUOTES = re.compile("''|\"\"").search
 _PIECE = re.compile(
     # `!=` is no history in any shell
     r"(?P<blank>[ \t]+)|(?P<plain>(?:[A-Za-z0-9_./:=,@%+-]|!(?==))+)|'(?P<single>[^']*)'"
@@ -80,6 +84,8 @@ _MEANINGS = {
     ),
     "\\": ("quote", "there is nothing after the backslash", "Leave it out."),
 }
+# What is refused outside quotes whatever stands before and after it.
+_NEVER_READ = frozenset(_MEANINGS) - frozenset("'\"\\!?")
 
 
 def words_of(command: str) -> List[str]:
@@ -130,20 +136,24 @@ def _slowly(command: str) -> List[str]:
         raise _empty("")
     if not _PRINTABLE(command):
         raise _not_printable(command)
-    if _QUOTED(command):
+    split = _QUOTED(command)
+    end = split.end() if split else 0
+    if end == len(command):
         words = [_unquoted(word) for word in _QUOTED_WORDS(command)]
         if "" in words:
             raise _empty("''")
         return words
+    if command[end] in _NEVER_READ and not _EMPTY_QUOTES(command, 0, end):
+        raise _meaning(command, end)
     return _piece_by_piece(command)
 
 
 def _unquoted(word: str) -> str:
     if "\\" not in word:
-        if word.count("'") == 2 and word[0] == word[-1] == "'":
-            return word[1:-1]
         if "'" not in word:
             return word.replace('"', "")
+        if word.count("'") == 2 and word[0] == word[-1] == "'":
+            return word[1:-1]
         if '"' not in word:
             return word.replace("'", "")
     found = []
@@ -184,7 +194,7 @@ def _query_of(command: str, position: int, open_word: List[str]) -> Optional[re.
     """The ? of an address and what follows it: a shell too takes it for itself, unless a file has
     such a name. Anything else that a shell would expand in it is refused as ever.
     """
-    is_address = "".join(open_word).startswith(("http://", "https://"))
+    is_address = "".join(open_word).startswith(_ADDRESSES)
     return _QUERY(command, position) if is_address else None
 
 

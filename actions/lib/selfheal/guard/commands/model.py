@@ -6,9 +6,9 @@ Named tuples where one is made per decision (a frozen dataclass takes four times
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Dict, Mapping, NamedTuple, Optional, Tuple
 
+from selfheal.records import dataclass
 from selfheal.remedy.model import DESTRUCTIVE
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ NEEDS_APPROVAL = "needs_approval"
 DENY = "deny"
 DECISIONS = (ALLOW, NEEDS_APPROVAL, DENY)
 _SHOWN = 80
+# Makes a named tuple of all its fields in a third of the time that its own constructor takes.
+new_tuple = tuple.__new__
 
 
 class Operation(NamedTuple):
@@ -81,7 +83,7 @@ class Refusal(Exception):
     """Ends the reading of a command: which rule refuses which token, why, and what to do."""
 
     def __init__(self, rule: str, token: str, why: str, how: str, risk: str = "") -> None:
-        super().__init__(why)
+        self.args = (why,)
         self.rule = rule
         self.token = token
         self.why = why
@@ -91,16 +93,10 @@ class Refusal(Exception):
 
 def refused(refusal: Refusal) -> Decision:
     """The decision that `refusal` makes."""
-    token = refusal.token
-    shown = ascii(token if len(token) <= _SHOWN else token[:_SHOWN - 1] + "~")
-    return Decision(
-        DENY,
-        DESTRUCTIVE,
-        refusal.rule,
-        "Refused %s: %s (rule %s). %s" % (shown, refusal.why, refusal.rule, refusal.how),
-        token=token,
-        advice=refusal.how,
-    )
+    token, rule, how = refusal.token, refusal.rule, refusal.how
+    shown = token if len(token) <= _SHOWN else token[:_SHOWN - 1] + "~"
+    reason = f"Refused {shown!a}: {refusal.why} (rule {rule}). {how}"
+    return new_tuple(Decision, (DENY, DESTRUCTIVE, rule, reason, (), None, token, (), how))
 
 
 @dataclass(frozen=True)

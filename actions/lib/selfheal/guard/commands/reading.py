@@ -11,7 +11,7 @@ from typing import Dict, List, Optional, Tuple
 
 from selfheal.guard.commands import advice
 from selfheal.guard.commands.model import Refusal
-from selfheal.guard.commands.rows import Flag, Row, Shape
+from selfheal.guard.commands.rows import INSIDE, Flag, Row, Shape
 from selfheal.guard.commands.values import ASK, described
 
 _ONE_FLAG = "Give one flag; no row can allow several, because only one of them would count."
@@ -19,57 +19,81 @@ _ONE_FLAG = "Give one flag; no row can allow several, because only one of them w
 
 class Reading:
     """What was understood. `levels[k]` are the words up to the next sub-command; `given` maps a
-    flag's name to its value ("" for a switch).
+    flag's name to its value ("" for a switch); `left_out` says of flags that are not kept, why;
+    `inner` is the command that would run inside a container.
     """
 
-    __slots__ = ("args", "ask", "given", "levels", "rank", "row")
+    __slots__ = ("args", "ask", "given", "inner", "left_out", "levels", "rank", "row")
 
     def __init__(self, row: Row, program: str) -> None:
         self.row = row
         self.levels: List[List[str]] = [[program, *row.insert]]
         self.given: Dict[str, str] = {}
         self.args: List[str] = []
+        self.inner: List[str] = []
+        self.left_out = ""
         self.rank = 0
         self.ask = False
 
 
 def read(words: List[str], row: Row) -> Reading:
     """Hold `words` against `row`, that of the program words[0]. Raises Refusal."""
-    found = Reading(row, words[0])
     if row.deny:
         raise _denied(row, words[0])
+    found = Reading(row, words[0])
+    args = found.args
+    flags, commands, inside = row.flags, row.commands, row.inside
     position, end = 1, len(words)
     while position < end:
         word = words[position]
         position += 1
-        if word[0] in "-+":
-            flag = row.flags.get(word)
-            if flag is None:
-                if word[0] == "-":
-                    position = _loose(found, word, words, position)
-                else:
-                    found.args.append(word)
+        if inside and (word == "--" if inside == INSIDE[0] else args):
+            found.inner = words[position - (inside != INSIDE[0]):]
+            break
+        flag = flags.get(word)
+        if flag is not None:
+            if flag.takes_next and position < end:
+                value = words[position]
+                position += 1
+                _valued(found, flag, value, word, value)
             elif flag.test is None:
                 _switch(found, flag, word)
             else:
                 position = _with_next(found, flag, word, words, position)
-        elif row.commands is not None and not found.args:
-            sub = row.commands.get(word)
-            if sub is None:
-                raise _no_command(row, word)
-            if sub.deny:
-                raise _denied(sub, word)
-            row = found.row = sub
-            found.levels.append([word, *sub.insert])
+        elif word[0] == "-":
+            position = _loose(found, word, words, position)
+        elif commands is None or args or word[0] == "+":
+            args.append(word)
         else:
-            found.args.append(word)
-    _complete(found, row, words[-1])
+            row = found.row = _sub_row(row, commands, word)
+            flags, commands, inside = row.flags, row.commands, row.inside
+            found.levels.append([word, *row.insert])
+    if row.demands:
+        _complete(found, row, words[-1])
+    if row.rank > found.rank:
+        found.rank = row.rank
+    found.ask = found.ask or row.ask
+    if row.resources is None:
+        _positionals(found, row)
     return found
+
+
+def _sub_row(row: Row, commands: Dict[str, Row], word: str) -> Row:
+    sub = commands.get(word)
+    if sub is None:
+        raise _no_command(row, word)
+    if sub.deny:
+        raise _denied(sub, word)
+    return sub
 
 
 def _switch(found: Reading, flag: Flag, word: str) -> None:
     if flag.deny:
         raise _denied_flag(found.row, flag, word)
+    if flag.drop:
+        found.left_out += "; %s is left out: %s" % (flag.names[0], flag.drop)
+        found.ask = True
+        return
     name = flag.name
     if name in found.given:
         _repeated(found, flag, word)
@@ -83,25 +107,28 @@ def _switch(found: Reading, flag: Flag, word: str) -> None:
         found.ask = True
 
 
-def _valued(found: Reading, flag: Flag, value: str, token: str) -> None:
+def _valued(found: Reading, flag: Flag, value: str, *token: str) -> None:
+    """A flag with its value; `token` is how the two were written."""
     if flag.deny:
-        raise _denied_flag(found.row, flag, token)
+        raise _denied_flag(found.row, flag, " ".join(token))
     fits = flag.test(value) if flag.test and value else False
     if not fits:
-        raise Refusal(
-            "%s.%s" % (found.row.rule, flag.name),
-            token,
-            "%s takes %s, not %r" % (flag.name, described(flag.spec), value[:80]),
-            "Give such a value. " + _other_value(found.row, flag, value),
-        )
-    if flag.name in found.given:
-        _repeated(found, flag, token)
-    found.given[flag.name] = value
-    found.levels[flag.level] += flag.written(value)
+        raise _no_such_value(found.row, flag, value, " ".join(token))
+    name = flag.name
+    if name in found.given:
+        _repeated(found, flag, " ".join(token))
+    found.given[name] = value
+    if flag.opening:
+        found.levels[flag.level].append(flag.opening + value)
+    else:
+        found.levels[flag.level] += name, value
     rank = flag.ranks.get(value, flag.rank) if flag.ranks else flag.rank
     if rank > found.rank:
         found.rank = rank
-    if flag.ask or fits is ASK:
+    if fits is ASK:
+        found.ask = True
+        found.rank = max(found.rank, flag.asked)
+    if flag.ask:
         found.ask = True
 
 
@@ -121,7 +148,7 @@ def _with_next(found: Reading, flag: Flag, word: str, words: List[str], position
         )
     if flag.attached and not flag.optional:
         raise _unknown_flag(found.row, word)
-    _valued(found, flag, words[position], "%s %s" % (word, words[position]))
+    _valued(found, flag, words[position], word, words[position])
     return position + 1
 
 
@@ -216,39 +243,41 @@ def _complete(found: Reading, row: Row, last: str) -> None:
             )
     for flag in row.defaults:
         if flag.name not in given:
-            found.given[flag.name] = str(flag.default)
-            found.levels[flag.level] += flag.written(str(flag.default))
+            given[flag.name] = str(flag.default)
+            found.levels[flag.level] += flag.default_words
     if row.needs_one and not row.needs_one & given.keys():
         raise Refusal(row.rule, last, "one of its flags must stand there", _one_of(row))
     if row.at_most_one and len(given) > 1:
         raise Refusal(row.rule, last, "it takes one flag, not several", _ONE_FLAG)
     if row.needs_flag_or_arg and not given and not found.args:
         raise Refusal(row.rule, last, "alone it does too much", _one_of(row))
-    if row.rank > found.rank:
-        found.rank = row.rank
-    if row.ask:
-        found.ask = True
-    if row.resources is None:
-        _positionals(found, row)
 
 
 def _positionals(found: Reading, row: Row) -> None:
-    refused = None
+    args, refused = found.args, None
     for shape in row.shapes:
-        ask, problem = _fits(shape, found.args)
+        ask, problem = _fits(shape, args)
         if problem is None:
             if shape.rank > found.rank:
                 found.rank = shape.rank
-            found.ask = found.ask or ask or shape.ask
+            if ask or shape.ask:
+                found.ask = True
             return
-        if refused is None or (problem[2] and not refused[2]):  # a wrong word says more
+        if refused is None or _says_more(problem[2]) > _says_more(refused[2]):
             refused = problem
     token, why, spec = refused or ("", "it has no shape", "")
     how = "Name it: nothing is never read as everything, and no row can allow that."
-    if found.args:
+    if args:
         other = advice.value(spec, token, row.document) if spec else ""
-        how = other or advice.replaced_row(row.path, found.args)
+        how = other or advice.replaced_row(row.path, args)
     raise Refusal(row.rule, token or row.rule.replace(".", " "), why, how)
+
+
+def _says_more(spec: str) -> int:
+    """How much it helps to hear that a word is none of the kind `spec`: where a list decides it,
+    more than where another sub-command would have stood; empty is a wrong number of words.
+    """
+    return 0 if not spec else 1 if spec.startswith("enum ") else 2
 
 
 def _fits(shape: Shape, args: List[str]) -> Tuple[bool, Optional[Tuple[str, str, str]]]:
@@ -261,21 +290,33 @@ def _fits(shape: Shape, args: List[str]) -> Tuple[bool, Optional[Tuple[str, str,
         why = "%s must stand there, and nothing else" % _shape(shape)
         return False, (args[-1], why, "")
     ask = False
+    each, tests = shape.each, shape.tests
     for index, word in enumerate(args):
-        test = shape.each or shape.tests[index]
-        fits = test(word)
+        fits = each(word) if each else tests[index](word)
         if not fits:
-            spec = shape.specs[0 if shape.each else index]
+            spec = shape.specs[0 if each else index]
             return False, (word, "it must be %s" % described(spec), spec)
-        ask = ask or fits is ASK
+        if fits is ASK:
+            ask = True
     return ask, None
 
 
 def _shape(shape: Shape) -> str:
-    if shape.each:
-        times = "" if shape.high == 1 else "%d to %d times " % (shape.low, shape.high)
-        return times + described(shape.specs[0])
-    return ", then ".join(described(one) for one in shape.specs)
+    if not shape.words:
+        words = ", then ".join(described(one) for one in shape.specs)
+        if shape.each and shape.high != 1:
+            words = "%d to %d times %s" % (shape.low, shape.high, words)
+        shape.words = words
+    return shape.words
+
+
+def _no_such_value(row: Row, flag: Flag, value: str, token: str) -> Refusal:
+    return Refusal(
+        "%s.%s" % (row.rule, flag.name),
+        token,
+        "%s takes %s, not %r" % (flag.name, described(flag.spec), value[:80]),
+        "Give such a value. " + _other_value(row, flag, value),
+    )
 
 
 def _other_value(row: Row, flag: Flag, value: str) -> str:

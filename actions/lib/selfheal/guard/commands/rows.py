@@ -20,10 +20,11 @@ from selfheal.remedy.model import RISKS
 _ROW_KEYS = frozenset(
     "about paths flags commands bare risk ask deny args count variants resources inverse insert "
     "number args_first exact needs_one at_most_one namespaced needs_flag_or_arg "
-    "switch_values spaced".split()
+    "switch_values spaced inside".split()
 )
+INSIDE = ("after --", "after the name")
 _FLAG_KEYS = frozenset(
-    "value deny ask risk risk_of default required repeat optional attached".split()
+    "value deny drop ask asked risk risk_of default required repeat optional attached".split()
 )
 
 
@@ -34,19 +35,24 @@ class Flag:
 
     __slots__ = (
         "ask",
+        "asked",
         "attached",
         "default",
+        "default_words",
         "deny",
+        "drop",
         "is_long",
         "level",
         "name",
         "names",
+        "opening",
         "optional",
         "rank",
         "ranks",
         "repeat",
         "required",
         "spec",
+        "takes_next",
         "test",
     )
 
@@ -60,6 +66,7 @@ class Flag:
         if unknown or not self.names or not all(one[0] in "-+" for one in self.names):
             raise ConfigError("the flag %s of %s is unusable (%s)" % (names, where, unknown))
         self.deny: str = settings.get("deny", "")
+        self.drop: str = settings.get("drop", "")
         self.spec: str = str(settings.get("value", "none"))
         self.test: Optional[values.Test] = (
             None if self.deny or self.spec == "none" else values.test_for(self.spec, document)
@@ -73,27 +80,29 @@ class Flag:
             str(one): _rank(risk, where) for one, risk in settings.get("risk_of", {}).items()
         }
         self.ask = bool(settings.get("ask", False))
+        self.asked = _rank(settings.get("asked", RISKS[0]), where)
         self.default: Optional[str] = settings.get("default")
         self.required = bool(settings.get("required", False))
         self.repeat = int(settings.get("repeat", 1))
         self.optional = bool(settings.get("optional", False))
         self.attached = bool(settings.get("attached", False)) or self.optional
+        self.opening = self.name + "=" if self.is_long else self.name if self.attached else ""
+        self.takes_next = self.test is not None and not self.attached
         if self.default is not None and not (self.test and self.test(str(self.default))):
             raise ConfigError("the default of %s of %s is none of its values" % (names, where))
+        self.default_words = [] if self.default is None else self.written(str(self.default))
 
     def written(self, value: str) -> List[str]:
         """The words that say this flag with `value`, so that no program can read them otherwise."""
-        if self.is_long:
-            return ["%s=%s" % (self.name, value)]
-        return [self.name + value] if self.attached else [self.name, value]
+        return [self.opening + value] if self.opening else [self.name, value]
 
 
 class Shape:
     """One way in which the positionals of a row may stand: `tests` one by one, or `each` for
-    between `low` and `high` of them.
+    between `low` and `high` of them. `words` says it to a person.
     """
 
-    __slots__ = ("ask", "each", "high", "low", "rank", "specs", "tests")
+    __slots__ = ("ask", "each", "high", "low", "rank", "specs", "tests", "words")
 
     def __init__(self, settings: Mapping[str, Any], where: str, document: Any) -> None:
         args = settings.get("args", [])
@@ -106,6 +115,7 @@ class Shape:
         if self.each:
             low, _, high = str(settings.get("count", "1")).partition("..")
             self.low, self.high = int(low), int(high or low)
+        self.words = ""  # made when it is first said
 
 
 class Row:
@@ -118,11 +128,13 @@ class Row:
         "bare",
         "commands",
         "defaults",
+        "demands",
         "deny",
         "document",
         "exact",
         "flags",
         "insert",
+        "inside",
         "inverse",
         "is_namespaced",
         "is_never",
@@ -153,6 +165,8 @@ class Row:
         unknown = sorted(set(settings) - _ROW_KEYS)
         if unknown:
             raise ConfigError("the row %s has the unknown key %s" % (rule, unknown[0]))
+        if settings.get("inside", INSIDE[0]) not in INSIDE:
+            raise ConfigError("inside of %s is one of: %s" % (rule, ", ".join(INSIDE)))
         self.rule = rule
         self.document = document
         self.path: Tuple[str, ...] = (
@@ -169,6 +183,7 @@ class Row:
         self.insert: List[str] = list(settings.get("insert", ()))
         self.bare = bool(settings.get("bare", False))
         self.ask = bool(settings.get("ask", False))
+        self.inside: str = settings.get("inside", "")
         self.inverse: str = settings.get("inverse", "")
         self.args_first = bool(settings.get("args_first", False))
         self.at_most_one = bool(settings.get("at_most_one", False))
@@ -192,7 +207,15 @@ class Row:
         self.shapes = [
             Shape(one, rule, document) for one in settings.get("variants", (settings,))
         ]
-        self.reasons: Dict[Tuple[bool, int, bool], str] = {}
+        self.demands = bool(
+            (self.commands is not None and not self.bare) or
+            self.required or
+            self.defaults or
+            self.needs_one or
+            self.at_most_one or
+            self.needs_flag_or_arg
+        )
+        self.reasons: Dict[Tuple[bool, int], str] = {}
         self.words: Dict[str, str] = {}
 
     def _read_flags(
@@ -230,16 +253,19 @@ def load_policy(
     ConfigError.
 
     Rows are read as they are asked for; one that cannot be read denies its program. `check` reads
-    them all, so that what is wrong is said by day.
+    the site's, so that what is wrong is said by day.
     """
     return Policy(table.load(Path(site_file) if site_file else None), {}, safe_mode)
 
 
 def check(policy: Policy) -> int:
-    """Read every row of `policy`; how many programs it has. Raises ConfigError."""
-    for program in policy.document["programs"]:
+    """Read every row that the site wrote or changed; how many programs there are in all. The
+    pack's own rows stand as they were tested. Raises ConfigError.
+    """
+    programs = policy.document["programs"]
+    for program in programs.of_site():
         row_of(program, policy)
-    return len(policy.document["programs"])
+    return len(programs)
 
 
 def row_of(program: str, policy: Policy) -> Optional[Row]:

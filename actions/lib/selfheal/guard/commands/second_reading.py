@@ -71,8 +71,10 @@ def _read(words: List[str], table: Mapping[str, Any]) -> _Walk:
         raise Misfit("no row for the program %r" % words[0])
     _enter(walk, program, row)
     queue = words[1:]
-    while queue:
+    while queue and not _is_inner(walk, queue):
         queue = _one(walk, queue)
+    if walk.row.get("inside"):
+        _inside(walk, queue)
     if "commands" in walk.row and not walk.row.get("bare"):
         raise Misfit("a sub-command is missing")
     walk.weigh(walk.row)
@@ -84,6 +86,21 @@ def _read(words: List[str], table: Mapping[str, Any]) -> _Walk:
         if walk.row.get("namespaced"):
             _namespace(walk)
     return walk
+
+
+def _is_inner(walk: _Walk, queue: List[str]) -> bool:
+    """Whether the rest is a command to run inside a container."""
+    how = walk.row.get("inside")
+    return bool(how) and (queue[0] == "--" if how == "after --" else len(walk.rest) > 0)
+
+
+def _inside(walk: _Walk, queue: List[str]) -> None:
+    inner = queue[1:] if walk.row["inside"] == "after --" else queue
+    if len(walk.rest) != 1 or not inner or inner[0] not in walk.table["lists"]["inside"]:
+        raise Misfit("it does not say what to run in which container")
+    within = _read(inner, walk.table)
+    walk.ask = True
+    walk.risk = max(walk.risk, within.risk)
 
 
 def _enter(walk: _Walk, name: str, row: Mapping[str, Any]) -> None:
@@ -148,13 +165,14 @@ def _short(walk: _Walk, word: str, rest: List[str]) -> List[str]:
 
 
 def _flag(walk: _Walk, names: str, settings: Mapping[str, Any], value: Any) -> None:
-    if "deny" in settings:
+    if "deny" in settings or "drop" in settings:
         raise Misfit("the flag %s is denied" % names)
     spec = settings.get("value", "none")
     if (spec == "none") != (value is None):
         raise Misfit("the flag %s and its value do not go together" % names)
-    if value is not None:
-        walk.ask = fits(spec, value, walk.table) or walk.ask
+    if value is not None and fits(spec, value, walk.table):
+        walk.ask = True
+        walk.risk = max(walk.risk, RISKS.index(settings.get("asked", RISKS[0])))
     walk.seen.setdefault(names, []).append(value or "")
     if len(walk.seen[names]) > settings.get("repeat", 1):
         raise Misfit("the flag %s stands there too often" % names)

@@ -166,6 +166,15 @@ def _url(word: str, rest: Any, table: Mapping[str, Any]) -> bool:
     return not in_list("health_paths", path, table) or "?" in word
 
 
+def _either(word: str, rest: Any, table: Mapping[str, Any]) -> bool:
+    known, asking = rest
+    try:
+        return fits(known, word, table)
+    except Misfit:
+        fits(asking, word, table)
+        return True
+
+
 _CHECKS = {
     "int": _int,
     "enum": _enum,
@@ -175,4 +184,5 @@ _CHECKS = {
     "path": _path,
     "host": _host,
     "url": _url,
+    "either": _either,
 }

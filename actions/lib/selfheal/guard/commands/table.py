@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Set
 
 from selfheal.exceptions import ConfigError
+from selfheal.guard.commands import operation_rows
 from selfheal.remedy.model import RISKS
 
 TABLE_FOLDER = Path(__file__).resolve().parent / "table"
-_CORE = TABLE_FOLDER / "core.yaml"
+_CORE = tuple(TABLE_FOLDER / name for name in ("patterns.yaml", "lists.yaml", "operations.yaml"))
 _PROGRAM = re.compile(r"^  '?([A-Za-z0-9][A-Za-z0-9_.+-]*)'?:", re.MULTILINE)
-_SECTIONS = ("patterns", "lists", "kinds", "interpreters", "requests", "programs")
+_SECTIONS = (
+    "patterns", "lists", "kinds", "interpreters", "requests", "operations", "programs",
+)
 _MAX_BYTES = 1024 * 1024
 _TIGHTENING = ("deny", "ask", "risk")
 _ADDING = ("flags", "commands", "paths", "about")
@@ -46,6 +49,10 @@ class Programs(Mapping[str, Any]):
     def __iter__(self) -> Iterator[str]:
         return iter(sorted({*self._files, *self._site}))
 
+    def of_site(self) -> List[str]:
+        """The programs that the site's own table speaks of."""
+        return sorted(self._site)
+
     def __len__(self) -> int:
         return len({*self._files, *self._site})
 
@@ -65,8 +72,8 @@ class Programs(Mapping[str, Any]):
 
 
 def load(site_file: Optional[Path] = None) -> Dict[str, Any]:
-    """The table {patterns, lists, kinds, interpreters, requests, programs}, with `site_file` laid
-    over it.
+    """The table {patterns, lists, kinds, interpreters, requests, operations, programs}, with
+    `site_file` laid over it.
     """
     document = copy.deepcopy(_core())
     site = _load(site_file) if site_file else {}
@@ -77,6 +84,9 @@ def load(site_file: Optional[Path] = None) -> Dict[str, Any]:
                     raise ConfigError("%s has %r already; choose another name" % (section, name))
                 document[section][name] = _pattern(pattern, "%s.%s" % (section, name))
         _requests(document["requests"], _map(site.get("requests", {}), "requests"))
+        document["operations"] = operation_rows.laid(
+            document["operations"], _map(site.get("operations", {}), "operations")
+        )
         for name, change in _map(site.get("lists", {}), "lists").items():
             document["lists"][name] = _list(name, document["lists"].get(name, []), change)
         _kinds(document["kinds"], _map(site.get("kinds", {}), "kinds"))
@@ -91,7 +101,7 @@ def built_in_programs() -> Dict[str, Path]:
     """The programs of the built-in table and the file of each, found without parsing YAML."""
     found: Dict[str, Path] = {}
     for path in sorted(TABLE_FOLDER.glob("*.yaml")):
-        if path != _CORE:
+        if path not in _CORE:
             for name in _PROGRAM.findall(path.read_text(encoding="utf-8")):
                 if name in found:
                     raise ConfigError("%s: the program %s has a row already" % (path.name, name))
@@ -101,7 +111,7 @@ def built_in_programs() -> Dict[str, Path]:
 
 @lru_cache(maxsize=1)
 def _core() -> Dict[str, Any]:
-    return _load(_CORE)
+    return {section: found for path in _CORE for section, found in _load(path).items()}
 
 
 def _load(path: Path) -> Dict[str, Any]:

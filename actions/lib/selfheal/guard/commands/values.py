@@ -20,18 +20,12 @@ Test = Callable[[str], Any]
 
 _NUMBER = re.compile(r"(?:0|-?[1-9][0-9]{0,8})\Z").match
 _RANGE = re.compile(r"(-?[0-9]+)\.\.(-?[0-9]+)\Z").match
+_NOT_TOO_LONG = r"(?![\s\S]{%d})" % (MAX_VALUE + 1)
 _REFERENCE = re.compile(r"<([a-z_]+)>")
 _UNIT = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.:@\\-]{0,200}?)(\.[a-z]+)?\Z").match
-_ACTED_ON = (None, ".service", ".timer", ".socket")
-_NOT_ACTED_ON = (
-    ".target",
-    ".mount",
-    ".automount",
-    ".slice",
-    ".scope",
-    ".path",
-    ".swap",
-    ".device",
+_ACTED_ON = frozenset((None, ".service", ".timer", ".socket"))
+_NOT_ACTED_ON = frozenset(
+    (".target", ".mount", ".automount", ".slice", ".scope", ".path", ".swap", ".device")
 )
 _HOST = re.compile(
     r"(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -64,10 +58,10 @@ def test_for(spec: str, document: Mapping[str, Any]) -> Test:
 
 def pattern(name: str, document: Mapping[str, Any]) -> Test:
     """The test for the named pattern of the table."""
-    matches = _compiled(_expanded(name, document["patterns"], ()))
-    return lambda word: len(word) <= MAX_VALUE and matches(word)
+    return _compiled(_expanded(name, document["patterns"], ()))
 
 
+@lru_cache(maxsize=1024)
 def described(spec: str) -> str:
     """`spec` in words, for a message."""
     kind, _, rest = spec.partition(" ")
@@ -77,6 +71,10 @@ def described(spec: str) -> str:
         return "one of %s" % ", ".join(rest.split())
     if kind == "format":
         return "one of %s, jsonpath=... or custom-columns=..." % ", ".join(rest.split())
+    if kind == "either":
+        return "of the form %s (see patterns in the table)" % " or ".join(map(repr, rest.split()))
+    if kind == "host" and rest:
+        return "one of the hosts in the table's list %s" % rest
     return _IN_WORDS.get(kind) or "of the form '%s' (see patterns in the table)" % kind
 
 
@@ -87,11 +85,11 @@ def name_patterns(patterns: Sequence[str]) -> Callable[[str], Any]:
 
 @lru_cache(maxsize=None)
 def _name_patterns(patterns: Tuple[str, ...]) -> Callable[[str], Any]:
-    exact, starts, ends, within, rest = set(), [], [], [], []
+    exact, starts, ends, within, others = set(), [], [], [], []
     for one in (pattern.lower() for pattern in patterns):
         bare = one.strip("*")
         if not bare or any(sign in bare for sign in "*?["):
-            rest.append(re.compile(translate(one)).match)
+            others.append(translate(one))
         elif one == bare:
             exact.add(one)
         elif one.startswith("*") and one.endswith("*"):
@@ -101,7 +99,8 @@ def _name_patterns(patterns: Tuple[str, ...]) -> Callable[[str], Any]:
         else:
             ends.append(bare)
     beginnings, endings = tuple(starts), tuple(ends)
-    anywhere = re.compile("|".join(map(re.escape, within)) if within else "(?!)").search
+    anywhere = re.compile("|".join(map(re.escape, within)) or "(?!)").search
+    otherwise = re.compile("|".join(others) or "(?!)").match
 
     def test(name: str) -> Any:
         name = name.lower()
@@ -110,7 +109,7 @@ def _name_patterns(patterns: Tuple[str, ...]) -> Callable[[str], Any]:
             name.startswith(beginnings) or
             name.endswith(endings) or
             anywhere(name) or
-            (rest and any(matches(name) for matches in rest))
+            otherwise(name)
         )
 
     return test
@@ -119,7 +118,7 @@ def _name_patterns(patterns: Tuple[str, ...]) -> Callable[[str], Any]:
 @lru_cache(maxsize=None)
 def _compiled(expression: str) -> Callable[[str], Any]:
     try:
-        return re.compile("(?:%s)\\Z" % expression, re.ASCII).match
+        return re.compile(_NOT_TOO_LONG + "(?:%s)\\Z" % expression, re.ASCII).match
     except (re.error, OverflowError, RecursionError) as error:
         raise ConfigError("a pattern of the command table is unusable: %s" % error) from error
 
@@ -170,9 +169,11 @@ def _unit(words: Sequence[str], document: Mapping[str, Any]) -> Test:
         name, kind = found.groups()
         if is_for_reading:
             return True
-        if kind not in _ACTED_ON + _NOT_ACTED_ON:
-            name, kind = word, None  # a dot within the name
-        if kind in _NOT_ACTED_ON or "\\" in word or never(name):
+        if kind in _NOT_ACTED_ON:
+            return False
+        if kind not in _ACTED_ON:
+            name = word  # a dot within the name
+        if "\\" in word or never(name):
             return False
         return True if known(name) else ASK
 
@@ -233,6 +234,13 @@ def _url(words: Sequence[str], document: Mapping[str, Any]) -> Test:
     return test
 
 
+def _either(words: Sequence[str], document: Mapping[str, Any]) -> Test:
+    if len(words) != 2:
+        raise ConfigError("either needs two patterns in the command table: what fits, what asks")
+    known, asking = (pattern(name, document) for name in words)
+    return lambda word: True if known(word) else ASK if asking(word) else False
+
+
 def _list(name: str, document: Mapping[str, Any]) -> Sequence[Any]:
     found = document["lists"].get(name)
     if not isinstance(found, list):
@@ -249,6 +257,7 @@ _MAKERS: Dict[str, Callable[[Sequence[str], Mapping[str, Any]], Test]] = {
     "path": _path,
     "host": _host,
     "url": _url,
+    "either": _either,
 }
 _IN_WORDS = {
     "namespace": "the name of one namespace (a-z, 0-9, -)",
