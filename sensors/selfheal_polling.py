@@ -61,6 +61,11 @@ class Polling:
         self._config = config
         self._clock = clock
         self._context = None
+        self._hidden = set()
+
+    def hide(self, secret):
+        """Keep a secret that was learned since, a token from a file say, out of every log."""
+        self._hidden.add(str(secret))
 
     def interval_s(self, default):
         """The configured seconds between two polls, or `default` when they cannot be used."""
@@ -122,7 +127,8 @@ class Polling:
         except Exception:  # the pack's files are being replaced, say: the next look may find them
             return type(error).__name__
         try:
-            text = scrub("%s: %s" % (type(error).__name__, error), self.config.secrets())
+            secrets = [*self.config.secrets(), *self._hidden]
+            text = scrub("%s: %s" % (type(error).__name__, error), secrets)
         except Exception:  # without a readable configuration nobody knows what is secret
             text = type(error).__name__
         return truncate(printable(text), 1000)

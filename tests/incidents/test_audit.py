@@ -261,7 +261,7 @@ def test_more_events_than_a_page_and_more_of_one_number_than_a_page(store, monke
 
 
 @pytest.fixture
-def old(url, tmp_path):
+def old(empty_url, tmp_path):
     """A store from before the chain, with two events and an execution of an incident, brought up
     to date.
     """
@@ -270,7 +270,7 @@ def old(url, tmp_path):
     for number, path in opening.available_migrations():
         if number < 8:
             shutil.copy(path, folder)
-    before = open_store(url, migrations=folder)
+    before = open_store(empty_url, migrations=folder)
     for number in (1, 2):
         before.insert(
             "incident_events",
@@ -286,7 +286,7 @@ def old(url, tmp_path):
     scene.execution(before, status="running")
     scene.execution(before, "exe-2")
     before.close()
-    return open_store(url)
+    return open_store(empty_url)
 
 
 def test_events_from_before_the_chain_are_counted_not_broken(old):

@@ -9,7 +9,7 @@ import pytest
 from selfheal import door
 from selfheal.exceptions import InvalidInput, NotFound
 from selfheal.incidents import model, queries, timeline
-from selfheal.notify import outbox
+from selfheal.outbox import letters
 from selfheal.store import dump
 from tests import scene
 
@@ -101,7 +101,7 @@ def test_one_incident_with_all_that_belongs_to_it(ctx):
     scene.incident(store, plan={"remedy": "runbook"}, cleared_at=scene.START + 0.25)
     scene.execution(store, verified=1)
     scene.approval(store)
-    outbox.post(store, "escalation", "inc-1", "key", {"text": "help"})
+    letters.post(store, "escalation", "inc-1", "key", {"text": "help"})
     store.insert(
         "alerts",
         {

@@ -149,7 +149,7 @@ def test_of_racing_claims_one_wins(url):
 
     def race(number):
         mine = open_store(url)
-        start.wait(10)
+        start.wait(180)
         answers.append(registry.claim(mine, "inc-1", "run-%d" % number, 60))
         mine.close()
 
@@ -157,7 +157,7 @@ def test_of_racing_claims_one_wins(url):
     for racer in racers:
         racer.start()
     for racer in racers:
-        racer.join(60)
+        racer.join(180)
     assert sorted(answers) == [registry.CLAIMED] + [registry.TAKEN] * 7
     assert registry.get(open_store(url), "inc-1").attempts == 1
 

@@ -49,7 +49,7 @@ def test_keyed_entry_is_written_once_by_racing_writers(url):
 
     def write():
         mine = open_store(url)
-        start.wait(10)
+        start.wait(180)
         results.append(timeline.record(mine, "inc-1", "note", "x", once="key"))
         mine.close()
 
@@ -57,7 +57,7 @@ def test_keyed_entry_is_written_once_by_racing_writers(url):
     for writer in writers:
         writer.start()
     for writer in writers:
-        writer.join(60)
+        writer.join(180)
     assert sorted(results) == [False] * 5 + [True]
 
 

@@ -22,3 +22,21 @@ def machine(tmp_path):
     made = Machine("sqlite:///%s" % (tmp_path / "selfheal.db"), tmp_path)
     yield made
     made.ctx.close()
+
+
+@pytest.fixture
+def server():
+    """An API server of Kubernetes that answers as told."""
+    from tests.stub_kubernetes import Stub
+
+    with Stub() as running:
+        yield running
+
+
+@pytest.fixture
+def man(tmp_path, server, monkeypatch):
+    """A Kubernetes sensor on that server, at a time set by hand."""
+    from tests import stores
+    from tests.kubernetes_watchman import Watchman
+
+    return Watchman(stores.sqlite_url(tmp_path), {"default": server}, monkeypatch)

@@ -63,7 +63,7 @@ def state(url):
     return row and (row["status"], load(row["detail"]))
 
 
-def test_off_until_a_url_is_set_and_touches_nothing(service, url, tmp_path):
+def test_off_until_a_url_is_set_and_touches_nothing(service, tmp_path):
     for config in (
         None,
         {},
@@ -164,7 +164,7 @@ def test_loads_with_the_path_that_stackstorm_gives_a_sensor():
         "import selfheal.intake.reconcile"
         % (str(ROOT / "sensors"), str(ROOT / "standalone" / "stand_ins"))
     )
-    subprocess.run([sys.executable, "-c", script], check=True, cwd="/", timeout=60)
+    subprocess.run([sys.executable, "-c", script], check=True, cwd="/", timeout=300)
 
 
 def test_its_yaml_is_what_stackstorm_takes():

@@ -17,6 +17,7 @@ from selfheal.intake.documents import reading as documents
 from selfheal.intake.documents.kubernetes_meta import ELSEWHERE
 from selfheal.intake.documents.meanings import DETAIL, MEANINGS
 from selfheal.intake.documents.reading import MAX_MESSAGE, MAX_SAMPLE, MAX_STACK, Reading, read
+from tests.examples import examples
 
 READING = Reading("prod", now=1795309323.0)
 MOST_TEXT = MAX_MESSAGE + MAX_STACK + MAX_SAMPLE + 5000
@@ -93,7 +94,7 @@ def check(found, judge):
     return judged
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(100))
 @given(raw=hits | anything)
 def test_any_json_is_a_document_that_can_be_judged(judge, raw):
     found = read(raw, READING)
@@ -101,7 +102,7 @@ def test_any_json_is_a_document_that_can_be_judged(judge, raw):
     assert read(raw, READING) == found
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(60))
 @given(raw=hits)
 def test_the_answer_does_not_depend_on_what_was_read_before(judge, raw):
     before = read(raw, READING)

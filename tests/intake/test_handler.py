@@ -138,7 +138,7 @@ def test_dry_run_does_not_touch_an_incident_that_is_real(url, triggers, store, s
     before = [incidents(store), store.query("SELECT * FROM alerts ORDER BY starts_at")]
     ok, told = handle(url, triggers, {"alertname": "A"}, dry_run=True)
     assert not ok and told["error_type"] == "Refused"
-    assert "selfheal.remediate %s dry_run=true" % first in told["error"]
+    assert "selfheal.remediate incident_id=%s dry_run=true" % first in told["error"]
     assert [incidents(store), store.query("SELECT * FROM alerts ORDER BY starts_at")] == before
     assert triggers.ids("selfheal.alert") == [first]
 

@@ -214,10 +214,10 @@ def test_deeply_nested_alert_costs_nobody_else():
     assert len(parsed.signals) + len(parsed.rejected) == 4
 
 
-def _cpu_seconds(raw):
+def _parsed(raw):
+    """What is read, and the processor seconds that it took."""
     began = time.process_time()
-    parse_body(raw, READING)
-    return time.process_time() - began
+    return parse_body(raw, READING), time.process_time() - began
 
 
 def test_fifty_megabytes_are_read_and_cost_grows_no_faster_than_the_body():
@@ -225,9 +225,10 @@ def test_fifty_megabytes_are_read_and_cost_grows_no_faster_than_the_body():
         *[alert("A", annotations={"summary": "x" * 600}, number=str(n)) for n in range(60_000)]
     )
     assert len(json.dumps(many)) > 50_000_000
-    assert len(parse_body(many, READING).signals) == 60_000
-    tenth = dict(many, alerts=many["alerts"][:6_000])
-    assert _cpu_seconds(many) < 40 * _cpu_seconds(tenth)
+    whole, whole_s = _parsed(many)
+    assert len(whole.signals) == 60_000
+    _, tenth_s = _parsed(dict(many, alerts=many["alerts"][:6_000]))
+    assert whole_s < 40 * tenth_s
 
 
 def test_fifty_megabytes_of_one_annotation_are_cut():

@@ -186,7 +186,7 @@ def test_every_alert_ends_in_one_incident_and_every_end_is_seen(tmp_path, monkey
                     reconciling.reconcile(hook.context(), "default", hook.target)
                 if chance.random() < 0.5:
                     close_cleared(store)
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 180
             hook.set("takes")
             while time.monotonic() < deadline and not settled(store, world):
                 server.post_alerts(world.told())

@@ -9,8 +9,9 @@ a dry run nobody is asked, called, or given a ticket: what would have been decid
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Callable, List, Optional, Tuple
+
+from selfheal.records import dataclass
 
 AUTOMATED = "automated"
 APPROVE = "approve"
@@ -35,9 +36,9 @@ class Facts:
 
     An unknown `risk` counts as destructive. What follows `is_cleared` is for guards; the defaults
     object to nothing. `objections` are guards' own words, for each of: `is_paused`, `is_denied` (a
-    command that policy forbids), `is_storm`, `budget_ok`, `breaker_ok`, `is_barred` (any other
-    guard). `wait_s` is how long the remedy must wait for its next turn, 0 for not at all. `asks`
-    says why a person must see the plan although its risk alone would not ask.
+    command or a target that policy forbids), `is_storm`, `budget_ok`, `breaker_ok`, `is_barred`
+    (any other guard). `wait_s` is how long the remedy must wait for its next turn, 0 for not at
+    all. `asks` says why a person must see the plan although its risk alone would not ask.
     """
 
     severity: str
@@ -181,7 +182,7 @@ def _for_people(facts: Facts) -> Optional[Verdict]:
     if facts.is_paused:
         what = "somebody has paused this remedy: people do it meanwhile"
     elif facts.is_denied:
-        what = "the command policy forbids what the plan would run: people must find another way"
+        what = "policy forbids what the plan would do: people must find another way"
     else:
         return None
     return (ESCALATE if _is_urgent(facts) else MANUAL), what

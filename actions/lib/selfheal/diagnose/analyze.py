@@ -7,18 +7,25 @@ answer is noted and stops nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple
 
 from selfheal.diagnose import history
 from selfheal.exceptions import ConfigError, ExternalError
+from selfheal.records import dataclass
 from selfheal.remedy import catalogue, match, plan
 from selfheal.text import counted, one_line
 from selfheal.verify import alert
 
 if TYPE_CHECKING:
+    from selfheal.config import Config
     from selfheal.context import Context
+    from selfheal.diagnose.record import Diagnosis
     from selfheal.incidents.model import Incident
+    from selfheal.remedy.model import Runbook
+
+
+_MOST_MISSING = 5
+_OPTIONAL = ("configuration",)  # the pack's own roles do not let it read ConfigMaps
 
 
 @dataclass(frozen=True)
@@ -46,11 +53,21 @@ class Analysis:
         }
 
 
-def analyze(ctx: Context, incident: Incident) -> Analysis:
-    """Look at the incident from all sides. Raises StoreError, and ConfigError for the
-    settings of runbooks."""
+def analyze(
+    ctx: Context, incident: Incident, looked: Optional[Diagnosis] = None
+) -> Analysis:
+    """Look at the incident from all sides; `looked` is what a close look at it has found.
+    Raises StoreError, and ConfigError for the settings of runbooks.
+    """
     evidence: List[Dict[str, str]] = []
     is_gone = _signal_is_gone(ctx, incident, evidence)
+    if looked is not None:
+        evidence += looked.facts
+        evidence += [
+            _finding("not found out: %s" % one["part"], one["why"])
+            for one in looked.missing[:_MOST_MISSING]
+            if one["part"] not in _OPTIONAL
+        ]
     seen = history.times_seen(ctx.store, incident)
     evidence.append(
         _finding(
@@ -59,7 +76,8 @@ def analyze(ctx: Context, incident: Incident) -> Analysis:
         )
     )
     known = catalogue.load(catalogue.search_paths(ctx.config))
-    found = match.find(known.runbooks, incident)
+    usable, without = _usable(ctx.config, known.runbooks, incident)
+    found = match.find(usable, incident)
     chosen, summary = None, "no runbook fits"
     if found.runbook is not None:
         past = history.experience(ctx.store, incident, "%s:%s" % (plan.REMEDY, found.runbook.name))
@@ -74,7 +92,8 @@ def analyze(ctx: Context, incident: Incident) -> Analysis:
             found.runbook.risk,
             words,
         )
-    evidence += [_finding("runbook %s" % name, finding) for name, finding in found.considered]
+    considered = (*found.considered, *without)
+    evidence += [_finding("runbook %s" % name, finding) for name, finding in considered]
     evidence += [_finding("broken runbook", one_line(broken.error, 500)) for broken in known.broken]
     return Analysis(
         is_gone,
@@ -82,9 +101,26 @@ def analyze(ctx: Context, incident: Incident) -> Analysis:
         summary,
         tuple(evidence),
         seen,
-        found.considered,
+        considered,
         tuple(broken.path for broken in known.broken),
     )
+
+
+def _usable(
+    config: Config, runbooks: Sequence[Runbook], incident: Incident
+) -> Tuple[List[Runbook], List[Tuple[str, str]]]:
+    """`runbooks` without those that need a cluster which is not configured, and what to say of
+    these where they would have fitted: an alert of such a cluster goes the way of any other.
+    """
+    if config.target_name("kubernetes", incident.cluster) is not None:
+        return list(runbooks), []
+    usable = [one for one in runbooks if not one.acts_in_kubernetes]
+    words = "it acts in Kubernetes, and kubernetes.url names no API for this cluster"
+    return usable, [
+        (one.name, words)
+        for one in runbooks
+        if one.acts_in_kubernetes and not match.objection_to(one, incident)
+    ]
 
 
 def _signal_is_gone(ctx: Context, incident: Incident, evidence: List[Dict[str, str]]) -> bool:

@@ -7,9 +7,9 @@ nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from selfheal.records import dataclass
 from selfheal.store import Store
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ An end that comes before its start leaves a row all the same, so that the late s
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence
 
+from selfheal.records import dataclass
 from selfheal.store import Row, Store, dump, load
 from selfheal.store.engine import in_chunks, insert_sql, placeholders
 
@@ -21,6 +22,7 @@ FIRING = "firing"
 RESOLVED = "resolved"
 SUPERSEDED = "superseded"
 MANUAL_SOURCE = "manual"  # raised by a person: no other system can be asked about it
+BY_HAND = "ByHand"  # the alert name of incidents that an operation by hand opens
 _CHUNK = 400  # two lists of this length still fit into old SQLite's 999 placeholders
 _COLUMNS = (
     "fingerprint",

@@ -7,7 +7,7 @@ Starting responses is left to `dispatch`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence
 
 from selfheal.exceptions import Refused
@@ -19,10 +19,12 @@ from selfheal.incidents.columns import (
     new_columns,
     signal_column,
 )
+from selfheal.records import dataclass
 from selfheal.store import Row, Store, chain
 from selfheal.store.engine import in_chunks, insert_sql, placeholders
 from selfheal.text import counted
 from selfheal.verify.errors import SOURCE as ERRORS_SOURCE
+from selfheal.workloads import SOURCE as KUBERNETES_SOURCE
 
 if TYPE_CHECKING:
     from selfheal.incidents.signal import Signal
@@ -51,11 +53,15 @@ _SELDOM = (
     "resolved_at",
 )
 
+# What people call the signals of a source.
+_NOUNS = {ERRORS_SOURCE: "error group", KUBERNETES_SOURCE: "unhealthy state"}
 _NO_TRIAL = (
     "a dry run must not touch %s, which is real and %s: it would count as tried out from then on, "
     "and nobody would heal it. %s"
 )
-_SEE_PLAN = "To see its plan and leave it as it is: st2 run selfheal.remediate %s dry_run=true"
+_SEE_PLAN = (
+    "To see its plan and leave it as it is: st2 run selfheal.remediate incident_id=%s dry_run=true"
+)
 _TRY_ANEW = "To try the same alert anew, give it another label, such as trial=1"
 
 
@@ -366,8 +372,7 @@ class _Register:
 
 
 def _noun(case: _Case) -> str:
-    """What people call the signals of this incident."""
-    return "error group" if case.columns["source"] == ERRORS_SOURCE else "alert"
+    return _NOUNS.get(str(case.columns["source"]), "alert")
 
 
 def _worse(one: str, other: str) -> str:

@@ -7,9 +7,9 @@ sealed (`store.seals`) and the last seal is kept elsewhere.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from selfheal.records import dataclass
 from selfheal.store import Row, chain, load
 
 EVENT = "event"

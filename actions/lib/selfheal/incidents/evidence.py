@@ -6,11 +6,12 @@ hand has put into a row is a finding, never an error.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from selfheal.incidents import audit
 from selfheal.incidents.audit import Finding, Walk
+from selfheal.records import dataclass
 from selfheal.remedy import journal
 from selfheal.store import Row, Store, chain, checkpoints, seals
 from selfheal.store.engine import placeholders

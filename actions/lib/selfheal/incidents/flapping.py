@@ -13,17 +13,16 @@ minutes later was not cured.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from selfheal.incidents import model
-from selfheal.store import Store, checkpoints, load
-from selfheal.store.engine import in_chunks, placeholders
+from selfheal.records import dataclass
+from selfheal.store import Store, checkpoints
 
 RETURNS = 3
-_PREFIX, _END = "told:", "told;"
+_PREFIX = "told:"
 _KEPT_S = 30 * 86400.0
-_CHUNK = 400
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,20 @@ class Told:
         """Whether it has returned so often that another response is pointless."""
         return self.returns > RETURNS
 
+    def has_stayed(self, quiet_s: float) -> bool:
+        """Whether it was back for `quiet_s` seconds before it was closed."""
+        if self.closed_at is None or self.back_at is None:
+            return False
+        return self.closed_at - self.back_at >= quiet_s
+
+    def is_calm(self, now: float, quiet_s: float) -> bool:
+        """Whether it does not flap any more: closed for `quiet_s` seconds, or after it had stayed
+        so long.
+        """
+        if self.closed_at is None:
+            return False
+        return self.has_stayed(quiet_s) or not 0 <= now - self.closed_at <= quiet_s
+
     def covers(self, severity: str) -> bool:
         """Whether people who were told this know of something as severe."""
         return model.severity_rank(self.severity) <= model.severity_rank(severity)
@@ -58,10 +71,7 @@ def of(store: Store, group_key: str) -> Optional[Told]:
 def tell(store: Store, incident: model.Incident, outbox_id: str) -> None:
     """Remember that message `outbox_id` told people of the incident's cause."""
     now = store.now()
-    store.execute(
-        "DELETE FROM checkpoints WHERE name >= ? AND name < ? AND updated_at < ?",
-        (_PREFIX, _END, now - _KEPT_S),
-    )
+    checkpoints.forget_old(store, _PREFIX, now - _KEPT_S)
     told = Told(incident.id, outbox_id, incident.severity, now)
     checkpoints.write(store, _name(incident.group_key), asdict(told))
 
@@ -74,7 +84,7 @@ def closed(store: Store, group_key: str, is_by_person: bool) -> None:
     if told is None:
         return
     if is_by_person:
-        store.execute("DELETE FROM checkpoints WHERE name = ?", (_name(group_key),))
+        checkpoints.forget(store, [_name(group_key)])
     else:
         checkpoints.write(store, _name(group_key), asdict(replace(told, closed_at=store.now())))
 
@@ -88,50 +98,42 @@ def came_back(store: Store, group_keys: Iterable[str], quiet_s: float) -> Dict[s
     for name, told in _read(store, sorted(names)):
         away_s = None if told.closed_at is None else now - told.closed_at
         if away_s is not None and not 0 <= away_s <= quiet_s:  # below 0: the clock was set back
-            stale.append((name,))
+            stale.append(name)
             continue
         back = replace(told, closed_at=None, back_at=now, returns=told.returns + 1)
         checkpoints.write(store, name, asdict(back))
         found[names[name]] = back
-    store.execute_many("DELETE FROM checkpoints WHERE name = ?", stale)
+    checkpoints.forget(store, stale)
     return found
+
+
+def remembered(store: Store) -> List[Told]:
+    """All causes that are remembered, also those that have stayed away since."""
+    known = [_told(row["value"]) for row in checkpoints.under(store, _PREFIX)]
+    return [told for told in known if told is not None]
 
 
 def lasting(store: Store, quiet_s: float) -> List[Told]:
     """What is remembered, is back, and has stayed for `quiet_s` seconds: no flapping any more."""
-    rows = store.query(
-        "SELECT value FROM checkpoints WHERE name >= ? AND name < ?", (_PREFIX, _END)
-    )
     now = store.now()
-    known = [_told(_parsed(row["value"])) for row in rows]
     return [
         told
-        for told in known
-        if told and told.closed_at is None and told.back_at is not None and
+        for told in remembered(store)
+        if told.closed_at is None and told.back_at is not None and
         not 0 <= now - told.back_at < quiet_s
     ]
 
 
 def _read(store: Store, names: List[str]) -> Iterable[Tuple[str, Told]]:
-    for chunk in in_chunks(names, _CHUNK):
-        for row in store.query(
-            "SELECT name, value FROM checkpoints WHERE name IN (%s)" % placeholders(chunk), chunk
-        ):
-            told = _told(_parsed(row["value"]))
-            if told is not None:
-                yield str(row["name"]), told
+    for row in checkpoints.of(store, names):
+        told = _told(row["value"])
+        if told is not None:
+            yield str(row["name"]), told
 
 
 def _name(group_key: str) -> str:
     digest = hashlib.sha256(group_key.encode("utf-8", "surrogatepass")).hexdigest()
     return _PREFIX + digest[:40]
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return load(text)
-    except ValueError:
-        return None
 
 
 def _told(value: Any) -> Optional[Told]:

@@ -4,9 +4,9 @@ value.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Dict, FrozenSet, List, Optional
 
+from selfheal.records import dataclass
 from selfheal.store import Row, load
 
 OPEN = "open"

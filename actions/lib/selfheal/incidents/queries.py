@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
+from selfheal.diagnose import record
 from selfheal.exceptions import InvalidInput
 from selfheal.incidents import model, registry, timeline
 from selfheal.store import Row, Store, load
@@ -66,13 +67,15 @@ def incident_list(
 
 
 def incident_get(ctx: Context, incident_id: str) -> Dict[str, Any]:
-    """Everything about one incident, its alerts, remediations, approvals and messages included.
-    Raises NotFound.
+    """Everything about one incident, its alerts, remediations, approvals, messages and the last
+    close look at it included. Raises NotFound.
     """
     store = ctx.store
     incident = registry.get(store, incident_id)
+    looked = record.latest(store, incident_id)
     return {
         **_facts(incident),
+        "taken_by": one_line(registry.taken_by(store, incident_id), _SHOWN),
         "held_by_a_response": registry.is_held(store, incident_id),
         "alerts": [_alert(row) for row in _children(store, "alerts", incident_id, "first_seen_at")],
         "executions": [
@@ -86,6 +89,7 @@ def incident_get(ctx: Context, incident_id: str) -> Dict[str, Any]:
         "messages": [
             _message(row) for row in _children(store, "outbox", incident_id, "created_at")
         ],
+        "diagnosis": dict(record.shown(looked), at=_when(looked.at)) if looked else None,
     }
 
 
@@ -253,16 +257,21 @@ def _undo(row: Row) -> Dict[str, Any]:
         "execution_id": row["execution_id"],
         "created_at": _when(row["created_at"]),
         "updated_at": _when(row["updated_at"]),
-        "action": cap(_without_headers(load(row["action"])), 1000, 50),
+        "action": cap(_presentable(load(row["action"])), 1000, 50),
         "outcome": cap(load(row["outcome"]), 1000, 50),
     }
 
 
-def _without_headers(action: Any) -> Any:
-    """`action` of an undo record fit to show: the headers of an API call may hold its
-    credentials.
+def _presentable(action: Any) -> Any:
+    """`action` of an undo record fit to show: the headers of an API call may hold its credentials,
+    as may what stood in a pod template.
     """
-    if not isinstance(action, dict) or action.get("kind") != "api_call":
+    if not isinstance(action, dict):
+        return action
+    if action.get("kind") == "kubernetes":
+        kept = ("kind", "do", "options", "cluster", "words", "timeout_s")
+        return {name: action[name] for name in kept if name in action}
+    if action.get("kind") != "api_call":
         return action
     shown = {name: value for name, value in action.items() if name != "headers"}
     return dict(shown, url=without_credentials(str(action.get("url"))))
@@ -284,6 +293,7 @@ def _message(row: Row) -> Dict[str, Any]:
     return {
         "outbox_id": row["id"],
         "kind": row["kind"],
+        "channel": row["channel"],
         "status": row["status"],
         "attempts": row["attempts"],
         "last_error": row["last_error"],

@@ -14,7 +14,7 @@ from selfheal.exceptions import Conflict, NotFound
 from selfheal.guard import locks
 from selfheal.incidents import flapping, model, timeline
 from selfheal.incidents.model import Incident, from_row
-from selfheal.store import Store, dump
+from selfheal.store import Store, dump, load_map
 from selfheal.store.engine import placeholders
 
 CLAIMED = "claimed"
@@ -42,6 +42,28 @@ def began_at(store: Store, incident: Incident) -> float:
         (incident.id, "reopened"),
     )
     return incident.opened_at if reopened_at is None else float(reopened_at)
+
+
+def taken_by(store: Store, incident_id: str) -> str:
+    """Who has acknowledged the incident since people were called last; empty for nobody."""
+    by = store.value(
+        "SELECT e.acknowledged_by FROM escalations e "
+        "JOIN escalation_members m ON m.escalation_id = e.id "
+        "JOIN incidents i ON i.id = m.incident_id AND i.reopened = m.opening "
+        "WHERE m.incident_id = ? AND e.ended_at IS NULL AND e.acknowledged_at >= e.began_at "
+        "ORDER BY e.began_at DESC LIMIT 1",
+        (incident_id,),
+    )
+    if by:
+        return str(by)
+    last = store.one(
+        "SELECT kind, data FROM incident_events WHERE incident_id = ? AND kind IN (?, ?) "
+        "ORDER BY id DESC LIMIT 1",
+        (incident_id, "escalated", "acknowledged"),
+    )
+    if last is None or last["kind"] != "acknowledged":
+        return ""
+    return str(load_map(last["data"]).get("by") or "")
 
 
 def lock_name(incident_id: str) -> str:

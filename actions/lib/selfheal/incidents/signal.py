@@ -8,9 +8,11 @@ writes milliseconds of the same moment.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, Optional, Tuple
+
+from selfheal.records import dataclass
 
 FIRING = "firing"
 RESOLVED = "resolved"

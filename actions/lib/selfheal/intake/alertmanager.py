@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from selfheal.exceptions import InvalidInput
 from selfheal.incidents.model import severity_of
 from selfheal.incidents.signal import FIRING, RESOLVED, Signal, canonical_time, time_text
 from selfheal.intake.grouping import group_of, scope_of
+from selfheal.records import dataclass
 from selfheal.text import one_line, printable, truncate
 
 SOURCE = "alertmanager"

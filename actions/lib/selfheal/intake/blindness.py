@@ -1,5 +1,5 @@
-"""A source of errors that nobody could look at for a while is an incident of its own: while it
-lasts, what breaks there goes unseen.
+"""A source that nobody could look at for a while is an incident of its own: while it lasts, what
+breaks there goes unseen.
 
 Whether anybody looked is asked of the checkpoint, so that one sensor that is cut off raises nothing
 while another sees. The end of the signal is the first look that succeeds.
@@ -8,14 +8,15 @@ while another sees. The end of the signal is the first look that succeeds.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Collection, List, Mapping, Optional
 
 from selfheal.incidents.alerts import FIRING
 from selfheal.incidents.attach import attach
 from selfheal.incidents.dispatch import dispatch
 from selfheal.incidents.signal import RESOLVED, Signal, time_text
+from selfheal.intake import components as sources
 from selfheal.intake.ingest import settings_for
+from selfheal.records import dataclass
 from selfheal.store import checkpoints
 from selfheal.store import status as states
 from selfheal.text import iso, one_line
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 ALERT_NAME = "BlindSpot"
 SOURCE = "selfheal"
+_CANNOT_SEARCH = "errors in %s are not seen: it cannot be searched"
+_CANNOT_ASK = "sick workloads of %s are not seen: its API cannot be asked"
 # What stays to be read of a component that has stopped to work.
 _KEPT = ("checkpoint",)
 _CLOCK_STEP_S = 60.0  # clocks of two sensors differ by less
@@ -44,7 +47,7 @@ class Trouble:
 
 
 def fingerprint_of(component: str) -> str:
-    """The fingerprint of the signal about `component` (elk:NAME, log_files)."""
+    """The fingerprint of the signal about `component` (elk:NAME, log_files, kubernetes:NAME)."""
     return "blind:%s" % component
 
 
@@ -162,7 +165,8 @@ def _signal(
     component: str, starts_at: str, status: str, error: str, ends_at: Optional[str] = None
 ) -> Signal:
     fingerprint = fingerprint_of(component)
-    title = "errors in %s are not seen: it cannot be searched" % component
+    title = _CANNOT_ASK if sources.is_cluster(component) else _CANNOT_SEARCH
+    title = title % component
     return Signal(
         fingerprint=fingerprint,
         starts_at=starts_at,

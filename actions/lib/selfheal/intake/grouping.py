@@ -11,9 +11,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
 from typing import Dict, Mapping, Optional, Sequence, Tuple
 
+from selfheal.records import dataclass
 from selfheal.text import one_line
 
 VERSION = 1

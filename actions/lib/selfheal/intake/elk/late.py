@@ -7,11 +7,12 @@ indices, times that cannot be read), it is remembered and not asked about again 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Callable, Dict
 
 from selfheal.errors.storms import known_minutes
 from selfheal.intake.elk import storm
+from selfheal.records import dataclass
 
 if TYPE_CHECKING:
     from selfheal.apis.elasticsearch.search import Search

@@ -7,12 +7,13 @@ while this process remembers them, and change nothing when it does not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Sequence, Set, Tuple
 
 from selfheal.errors.record import Document, Judgement
 from selfheal.intake import rejects
 from selfheal.intake.documents.reading import Reading, read
+from selfheal.records import dataclass
 
 if TYPE_CHECKING:
     from selfheal.errors.book import ErrorBook

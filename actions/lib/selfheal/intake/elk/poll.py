@@ -9,7 +9,7 @@ that came too late are found by `late`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Dict, Iterator, Mapping, Optional, Set, Tuple
 
 from selfheal.errors import watch
@@ -23,6 +23,7 @@ from selfheal.intake.elk import late, storm
 from selfheal.intake.elk.pages import Intake, Seen
 from selfheal.intake.elk.reached import checkpoint_name
 from selfheal.intake.garbage import rarely_collected
+from selfheal.records import dataclass
 from selfheal.store import checkpoints
 
 if TYPE_CHECKING:

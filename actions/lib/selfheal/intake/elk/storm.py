@@ -7,12 +7,12 @@ is asked as a whole: what it holds more than before is the difference that is ad
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Set, Tuple
 
 from selfheal.errors.record import Document, Judgement
 from selfheal.errors.storms import apportion
 from selfheal.intake.documents.reading import Reading, read
+from selfheal.records import dataclass
 from selfheal.text import counted
 
 if TYPE_CHECKING:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Set, Tuple
 
 from selfheal.errors import keywords
 from selfheal.intake.documents.reading import Reading
 from selfheal.intake.files import positions
 from selfheal.intake.files.positions import Position
+from selfheal.records import dataclass
 from selfheal.store import checkpoints
 from selfheal.text import one_line
 

@@ -11,8 +11,10 @@ import hashlib
 import os
 import re
 import stat
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
+
+from selfheal.records import dataclass
 
 PROOF_BYTES = 256
 CHUNK_BYTES = 4096
