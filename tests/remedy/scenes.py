@@ -91,7 +91,7 @@ def config_for(directory: Path, **resolver) -> dict:
     (directory / "runbooks").mkdir(exist_ok=True)
     settings = {
         "runbook_paths": [str(directory / "runbooks")],
-        "timeout": 30,
+        "timeout": 180,
         "verify_timeout": 5,
         "verify_interval": 1,
         "healthy_hold": 0,

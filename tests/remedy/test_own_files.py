@@ -75,7 +75,7 @@ def test_links_that_lead_out_name_no_file_of_the_directory(tmp_path):
 
 
 def around(ctx, folder):
-    deadline = ctx.clock.monotonic() + 10
+    deadline = ctx.clock.monotonic() + 180
     return steps.Surroundings(ctx, {}, str(folder), deadline, lambda: "", lambda: "")
 
 

@@ -36,7 +36,7 @@ def with_target(ctx, section, url):
     ctx.config.values[section] = {"url": url}
 
 
-def eventually(condition, seconds=20.0):
+def eventually(condition, seconds=180.0):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come true in %g s" % seconds

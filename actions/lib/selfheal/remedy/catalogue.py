@@ -5,12 +5,12 @@ hides the others.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Sequence, Tuple
 
 from selfheal.config import Config
 from selfheal.exceptions import ConfigError, InvalidInput, NotFound
+from selfheal.records import dataclass
 from selfheal.remedy import own_files, parsing
 from selfheal.remedy.model import Runbook
 

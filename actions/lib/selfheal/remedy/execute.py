@@ -9,14 +9,14 @@ caller's: see `carry_out`.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from selfheal.exceptions import Refused
+from selfheal.records import dataclass
 from selfheal.remedy import journal, steps, values
-from selfheal.remedy.model import ApiCall, Command, Runbook, Step, Wait
+from selfheal.remedy.model import ApiCall, Command, KubernetesAct, Runbook, Step
 from selfheal.remedy.steps import StepResult, Surroundings
-from selfheal.text import scrub, without_credentials
+from selfheal.text import scrub
 
 if TYPE_CHECKING:
     from selfheal.context import Context
@@ -28,13 +28,18 @@ _DEFAULT_UNDO_S = 60.0
 
 @dataclass(frozen=True)
 class Execution:
-    """How it went: done, failed, cleared (the signal went away), interrupted; why; and each step
-    that was begun.
+    """How it went: done, failed, refused (its first step is not for this one, and nothing was
+    changed), cleared (the signal went away), interrupted; why; and each step that was begun.
     """
 
     outcome: str
     reason: str
     steps: Tuple[StepResult, ...]
+
+    @property
+    def undo_now(self) -> bool:
+        """Whether things are worse than before, or half done, so that waiting would not help."""
+        return any(step.fields.get("undo") == "now" for step in self.steps)
 
 
 @dataclass(frozen=True)
@@ -87,11 +92,21 @@ def carry_out(ctx: Context, job: Job) -> Execution:
                 "step %s: %s" % (step.name, result.detail),
                 tuple(results),
             )
-        if result.status == steps.FAILED:
+        if result.status in (steps.FAILED, steps.REFUSED):
+            is_first = result.status == steps.REFUSED and not _has_changed(job, results[:-1])
             return Execution(
-                journal.FAILED, "step %s: %s" % (step.name, result.detail), tuple(results)
+                journal.REFUSED if is_first else journal.FAILED,
+                "step %s: %s" % (step.name, result.detail),
+                tuple(results),
             )
     return Execution(journal.DONE, "all steps are done", tuple(results))
+
+
+def _has_changed(job: Job, results: List[StepResult]) -> bool:
+    """Whether one of the steps that were done may have changed anything."""
+    done = {result.name for result in results}
+    acts = [step.act for step in job.runbook.steps if step.name in done]
+    return any(isinstance(act, (Command, ApiCall, KubernetesAct)) for act in acts)
 
 
 def _one(
@@ -105,6 +120,7 @@ def _one(
     variables = dict(
         variables, SELFHEAL_INCIDENT_ID=job.incident.id, SELFHEAL_EXECUTION_ID=job.execution_id
     )
+    record = _Record(ctx, job, step.name, scrub(fields, ctx.config.secrets()))
     around = Surroundings(
         ctx,
         variables,
@@ -112,13 +128,17 @@ def _one(
         deadline,
         job.should_stop,
         job.is_ending,
+        job.incident,
+        record.write,
     )
-    undo_id = _recorded(ctx, job, step, variables, fields)
+    if step.undo is not None:
+        action = describe(step.undo.act, step.undo.timeout_s or step.timeout_s or _DEFAULT_UNDO_S)
+        action.update(variables=variables, cwd=os.path.dirname(job.runbook.path))
+        record.write(action)
     result = steps.carry_out(
         step, around, dict(fields, **{"": _referred(step, job.incident, fields)})
     )
-    if undo_id is not None:
-        journal.mark_undo(ctx.store, undo_id, journal.PENDING)
+    record.close()
     ctx.log.info(
         "step %s: %s after %.2f s", step.name, result.status, ctx.clock.monotonic() - started
     )
@@ -131,25 +151,39 @@ def _referred(step: Step, incident: Incident, fields: Dict[str, Dict[str, str]])
     return {} if found is None else {str(reference): found}
 
 
-def _recorded(
-    ctx: Context, job: Job, step: Step, variables: Dict[str, str], fields: Dict[str, Dict[str, str]]
-) -> Optional[str]:
-    if step.undo is None:
-        return None
-    action = describe(step.undo.act, step.undo.timeout_s or step.timeout_s or _DEFAULT_UNDO_S)
-    action.update(variables=variables, cwd=os.path.dirname(job.runbook.path))
-    return journal.record_undo(
-        ctx.store,
-        job.incident.id,
-        job.execution_id,
-        step.name,
-        action,
-        scrub(fields, ctx.config.secrets()),
-    )
+class _Record:
+    """How one step is taken back, as it is written before the step is done."""
+
+    def __init__(self, ctx: Context, job: Job, step: str, before: Dict[str, Any]) -> None:
+        self._ctx, self._job, self._step, self._before = ctx, job, step, before
+        self._undo_id = ""
+        self._is_owed = False
+
+    def write(self, action: Optional[Mapping[str, Any]]) -> None:
+        """Commit that the step is taken back by `action`; None when nothing is owed after all."""
+        store = self._ctx.store
+        if action is None:
+            if self._undo_id:
+                journal.mark_undo(store, self._undo_id, journal.KEPT)
+        elif self._undo_id:
+            journal.rewrite_undo(store, self._undo_id, action)
+        else:
+            incident_id, execution_id = self._job.incident.id, self._job.execution_id
+            self._undo_id = journal.record_undo(
+                store, incident_id, execution_id, self._step, action, self._before
+            )
+        self._is_owed = action is not None
+
+    def close(self) -> None:
+        """The step is over."""
+        if self._is_owed:
+            journal.mark_undo(self._ctx.store, self._undo_id, journal.PENDING)
 
 
 def describe(act: Any, timeout_s: float) -> Dict[str, Any]:
-    """A command or API call as plain JSON, complete: an undo needs no runbook file."""
+    """A command or API call as plain JSON, complete: an undo needs no runbook file. What takes a
+    change in Kubernetes back is worked out by `remedy.kubernetes.acting`.
+    """
     if isinstance(act, Command):
         return {
             "kind": "command",
@@ -169,28 +203,6 @@ def describe(act: Any, timeout_s: float) -> Dict[str, Any]:
         "expect_status": list(act.expect_status),
         "timeout_s": timeout_s,
     }
-
-
-def in_words(step: Step) -> str:
-    """What the step would do, for people."""
-    act = step.act
-    if isinstance(act, Command):
-        return (
-            "run %s" % " ".join(act.argv)
-            if act.argv
-            else "run a script of %d lines by %s"
-            % (len(act.script.splitlines()), " ".join(act.interpreter))
-        )
-    if isinstance(act, ApiCall):
-        return "%s %s" % (act.method, without_credentials(act.url))
-    if isinstance(act, Wait):
-        return (
-            "wait until %s answers %d, at most %g s"
-            % (without_credentials(act.url), act.status, act.timeout_s)
-            if (act.url)
-            else "wait %g s" % act.seconds
-        )
-    return "go on only if %s %s %s" % (act.value, act.operator.replace("_", " "), act.operand)
 
 
 def _outcome_of(reason: str) -> str:

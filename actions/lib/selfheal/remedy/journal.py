@@ -12,7 +12,7 @@ import os
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from selfheal.ids import new_id
-from selfheal.store import Row, Store, chain, dump, load
+from selfheal.store import Row, Store, chain, dump, load, load_map
 from selfheal.store.engine import placeholders
 
 RUNNING = "running"
@@ -113,6 +113,14 @@ def running(store: Store, incident_id: str) -> List[Row]:
     return rows
 
 
+def at_work(store: Store) -> List[str]:
+    """Incidents with executions that have no outcome yet."""
+    rows = store.query(
+        "SELECT DISTINCT incident_id FROM execution_history WHERE status = ?", (RUNNING,)
+    )
+    return [str(row["incident_id"]) for row in rows]
+
+
 def was_done(store: Store, incident_id: str, since: float = 0.0) -> bool:
     """Whether a remedy of the incident was carried out to its end since `since`; no dry run."""
     found = store.value(
@@ -149,14 +157,14 @@ def last(store: Store, incident_id: str) -> Optional[Row]:
         (incident_id,),
     )
     if row:
-        row["outcome"] = _parsed(row["outcome"])
+        row["outcome"] = load_map(row["outcome"])
     return row
 
 
 def plan_of(store: Store, execution_id: str) -> Optional[Dict[str, Any]]:
     """The plan that the execution carries out; None where there is none to be read."""
     text = store.value("SELECT plan FROM execution_history WHERE id = ?", (execution_id,))
-    return _parsed(text) or None
+    return load_map(text) or None
 
 
 def ending(store: Store, execution_id: str) -> Optional[Row]:
@@ -166,7 +174,7 @@ def ending(store: Store, execution_id: str) -> Optional[Row]:
         (execution_id,),
     )
     if row:
-        row["outcome"] = _parsed(row["outcome"])
+        row["outcome"] = load_map(row["outcome"])
     return row
 
 
@@ -183,17 +191,8 @@ def ended_since(store: Store, remedy: str, began_at: float, within_s: float) -> 
         (max(began_at, now - _LOOK_BACK_S), now - within_s, now, remedy, DONE, FAILED, _LOOKED_AT),
     )
     for row in rows:
-        row.update(plan=_parsed(row["plan"]), outcome=_parsed(row["outcome"]))
+        row.update(plan=load_map(row["plan"]), outcome=load_map(row["outcome"]))
     return rows
-
-
-def _parsed(text: Optional[str]) -> Dict[str, Any]:
-    """A JSON column that other people's rows hold; empty when nothing can be made of it."""
-    try:
-        value = load(text)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def set_verified(store: Store, execution_id: str, is_verified: bool) -> None:
@@ -316,6 +315,14 @@ def record_undo(
     return undo_id
 
 
+def rewrite_undo(store: Store, undo_id: str, action: Mapping[str, Any]) -> None:
+    """Record that the step is taken back by `action` after all: it is not done yet."""
+    store.execute(
+        "UPDATE undo_log SET action = ?, status = ?, updated_at = ? WHERE id = ?",
+        (dump(dict(action)), ACTING, store.now(), undo_id),
+    )
+
+
 def mark_undo(
     store: Store, undo_id: str, status: str, outcome: Optional[Mapping[str, Any]] = None
 ) -> None:
@@ -340,21 +347,28 @@ def owed_undos(store: Store, incident_id: str, executions: Sequence[str] = ()) -
 
 
 def this_process() -> Dict[str, Any]:
-    """What tells this process from any other that ever was: host, boot, number, start."""
+    """What tells this process from any other that ever was: host, boot, the space of numbers that
+    its container has, number, start.
+    """
     return {
         "host": os.uname().nodename,
         "boot": _boot(),
+        "numbers": _numbers(),
         "pid": os.getpid(),
         "started": _start_of(os.getpid()),
     }
 
 
 def is_dead(owner: Mapping[str, Any]) -> Optional[bool]:
-    """Whether the process `owner` is gone; None when it cannot be told from here (another host)."""
+    """Whether the process `owner` is gone; None when it cannot be told from here: on another host,
+    or in another container, where its number means another process.
+    """
     if owner.get("host") != os.uname().nodename or not owner.get("pid"):
         return None
     if owner.get("boot") != _boot():
         return True
+    if owner.get("numbers", _numbers()) != _numbers():
+        return None
     return _start_of(int(owner["pid"])) != owner.get("started")
 
 
@@ -362,6 +376,13 @@ def _boot() -> str:
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as source:
             return source.read().strip()
+    except OSError:
+        return ""
+
+
+def _numbers() -> str:
+    try:
+        return os.readlink("/proc/self/ns/pid")
     except OSError:
         return ""
 

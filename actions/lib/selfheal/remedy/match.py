@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
+from selfheal.records import dataclass
 from selfheal.remedy import values
 from selfheal.remedy.model import Runbook
 

@@ -6,8 +6,9 @@ Parsing and its rules are in `remedy.parsing`; carrying one out is in `remedy.ex
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Dict, Optional, Tuple, Union
+from typing import Any, Dict, Mapping, Optional, Tuple, Union
+
+from selfheal.records import dataclass
 
 READ_ONLY = "read-only"
 REVERSIBLE = "reversible"
@@ -114,12 +115,31 @@ class Condition:
     otherwise: str
 
 
-Act = Union[Command, ApiCall, Wait, Condition]
+@dataclass(frozen=True)
+class KubernetesAct:
+    """An operation of remedy.kubernetes.operations on the incident's own workload, with constants
+    as options; what it would take back is computed when it is done.
+    """
+
+    do: str
+    options: Tuple[Tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class KubernetesUndo:
+    """What takes the operation `do` back: `record` is the undo record's action, complete."""
+
+    do: str
+    record: Mapping[str, Any]
+
+
+Act = Union[Command, ApiCall, Wait, Condition, KubernetesAct, KubernetesUndo]
 KINDS: Dict[str, str] = {
     "command": "a process",
     "api_call": "an HTTP request",
     "wait": "a pause",
     "condition": "a decision",
+    "kubernetes": "a change in Kubernetes",
 }
 
 
@@ -164,3 +184,8 @@ class Runbook:
     values: Tuple[Tuple[str, Reference], ...]
     steps: Tuple[Step, ...]
     verify: Tuple[Dict[str, Any], ...]
+
+    @property
+    def acts_in_kubernetes(self) -> bool:
+        """Whether a step of it changes something in Kubernetes."""
+        return any(isinstance(step.act, KubernetesAct) for step in self.steps)

@@ -1,5 +1,5 @@
-"""The steps of a runbook's YAML: one of command, api_call, wait, condition each, and how to take it
-back.
+"""The steps of a runbook's YAML: one of command, api_call, wait, condition, kubernetes each, and
+how to take it back.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from selfheal.remedy.model import (
     ApiCall,
     Command,
     Condition,
+    KubernetesAct,
     Step,
     Undo,
     Wait,
@@ -68,6 +69,7 @@ def _parse_act(kind: str, entry: Mapping[str, Any], earlier: Mapping[str, Step])
         "command": _command,
         "api_call": _api_call,
         "wait": _wait,
+        "kubernetes": _kubernetes,
     }
     return readers[kind](entry[kind])
 
@@ -163,6 +165,17 @@ def _condition(value: Any, otherwise: Any, earlier: Mapping[str, Step]) -> Condi
     )
 
 
+def _kubernetes(value: Any) -> KubernetesAct:
+    from selfheal.remedy.kubernetes import operations  # only few runbooks have such a step
+
+    if not isinstance(value, Mapping) or "do" not in value:
+        raise InvalidInput(
+            "kubernetes must be a map with `do`, such as {do: restart_workload}, not %r" % (value,)
+        )
+    options = {name: item for name, item in value.items() if name != "do"}
+    return operations.act_of(value["do"], options, "kubernetes")
+
+
 def _undo(value: Any) -> Optional[Undo]:
     if value is None:
         return None
@@ -203,4 +216,5 @@ _EXTRA_KEYS: Dict[str, Tuple[str, ...]] = {
     "api_call": ("timeout_s", "undo"),
     "wait": (),
     "condition": ("otherwise",),
+    "kubernetes": ("timeout_s",),  # how it is taken back is worked out when it is done
 }

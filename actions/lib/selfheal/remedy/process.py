@@ -19,10 +19,10 @@ import tempfile
 import time
 from collections import deque
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Callable, Deque, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from selfheal.exceptions import ExternalError, InvalidInput
+from selfheal.records import dataclass
 from selfheal.remedy.model import Command
 
 MAX_OUTPUT_BYTES = 32 * 1024  # of each stream: half from its start, half from its end

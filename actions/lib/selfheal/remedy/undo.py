@@ -7,17 +7,17 @@ again, so undo steps must stand that.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
 from selfheal.exceptions import Refused
+from selfheal.records import dataclass
 from selfheal.remedy import journal, own_files, steps
-from selfheal.remedy.execute import Note
-from selfheal.remedy.model import Act, ApiCall, Command, Step
+from selfheal.remedy.model import Act, ApiCall, Command, KubernetesUndo, Step
 from selfheal.remedy.steps import StepResult, Surroundings
 
 if TYPE_CHECKING:
     from selfheal.context import Context
+    from selfheal.remedy.execute import Note
 
 Permit = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 UNDONE = "undone"
@@ -116,6 +116,8 @@ def _carry_out(
 
 def act_of(action: Mapping[str, Any]) -> Act:
     """What a record's action does; see `remedy.execute.describe`."""
+    if action.get("kind") == "kubernetes":
+        return KubernetesUndo(str(action["do"]), action)
     if action.get("kind") == "command":
         argv, interpreter = tuple(action["argv"]), tuple(action["interpreter"])
         files = action.get("files")

@@ -8,8 +8,9 @@ import hashlib
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
 
 from selfheal.exceptions import Refused
-from selfheal.remedy.model import Reference, Runbook
+from selfheal.remedy.model import KubernetesAct, Reference, Runbook
 from selfheal.store import dump
+from selfheal.workloads.subject import subject_of
 
 if TYPE_CHECKING:
     from selfheal.incidents.model import Incident
@@ -65,10 +66,25 @@ def digest(runbook: Runbook, incident: Incident) -> str:
     """What tells the values that `runbook` is given in this incident from those in another: the
     same runbook starts another unit by another label. Those that steps bring are not known yet.
     """
-    telling = [
+    telling: List[List[Any]] = [
         [name, resolve(reference, incident, {})]
         for name, reference in runbook.values
         if reference.step is None and
         not (reference.parts[0] == "incident" and reference.parts[1] in _UNTELLING)
     ]
+    if any(isinstance(step.act, KubernetesAct) for step in runbook.steps):
+        telling.append(["kubernetes", workload_of(incident)])  # what the operation is done on
     return hashlib.sha256(dump(telling).encode("ascii")).hexdigest()
+
+
+def workload_of(incident: Any) -> Dict[str, str]:
+    """What a Kubernetes operation for `incident` is done on: {"cluster", "kind", "namespace",
+    "name"}, empty where it does not say. `incident` may be a deed of the guard.
+    """
+    subject = subject_of(incident)
+    return {
+        "cluster": incident.cluster or "",
+        "kind": subject.kind if subject else "",
+        "namespace": subject.namespace if subject else "",
+        "name": subject.name if subject else "",
+    }

@@ -1,5 +1,6 @@
 """Is the alert that raised an incident still there: asked of Alertmanager where it came from one,
-of the logs where errors in them raised it, else of the store.
+of the logs where errors in them raised it, of Kubernetes itself where a look at it did, else of the
+store.
 
 An alert that Alertmanager never knew (raised by hand) is absent there from the start, so that
 proves nothing and its rows in the store are asked instead. Silenced and inhibited alerts still
@@ -8,12 +9,13 @@ fire: they count as there.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 from selfheal.breakers import service
+from selfheal.records import dataclass
 from selfheal.text import counted, without_credentials
 from selfheal.verify import errors
+from selfheal.workloads import SOURCE as KUBERNETES
 
 if TYPE_CHECKING:
     from selfheal.context import Context
@@ -48,6 +50,8 @@ def describe(ctx: Context, incident: Incident) -> str:
     """What is asked of whom, in one line."""
     if incident.source == errors.SOURCE:
         return errors.describe(ctx, incident)
+    if incident.source == KUBERNETES:
+        return str(kubernetes().describe(ctx, incident))
     target = target_of(ctx, incident)
     if target is None:
         return "the alerts received for this incident: does one still fire?"
@@ -60,10 +64,14 @@ def state(
     ctx: Context, incident: Incident, question: Optional[errors.Question] = None
 ) -> AlertState:
     """Whether an alert of the incident fires now. `question` says since when errors in the logs
-    must have stayed away. Raises ExternalError when Alertmanager cannot be asked.
+    must have stayed away. Raises ExternalError when Alertmanager or Kubernetes cannot be asked,
+    ConfigError when we may not.
     """
     if incident.source == errors.SOURCE:
         goes_on, is_known, answer = errors.answer(ctx, incident, question)
+        return AlertState(goes_on, answer, is_known)
+    if incident.source == KUBERNETES:
+        goes_on, is_known, answer = kubernetes().answer(ctx, incident)
         return AlertState(goes_on, answer, is_known)
     target = target_of(ctx, incident)
     if target is None:
@@ -86,6 +94,13 @@ def state(
         "none of the incident's %s is among the %d active there"
         % (counted(len(ours), "alert"), len(active)),
     )
+
+
+def kubernetes() -> Any:
+    """The room that looks at Kubernetes: loaded only where that is asked."""
+    from selfheal.verify import kubernetes as looking
+
+    return looking
 
 
 def _by_store(ctx: Context, incident: Incident) -> AlertState:
@@ -115,8 +130,10 @@ def _fingerprints(ctx: Context, incident: Incident) -> List[str]:
 
 def is_believable(ctx: Context, incident: Incident) -> bool:
     """Whether an absence may be taken for the end of the alert: a freshly started Alertmanager has
-    forgotten all.
+    forgotten all. Kubernetes shows a state, and not what it remembers of one.
     """
+    if incident.source == KUBERNETES:
+        return True
     target = target_of(ctx, incident)
     if target is None:
         return incident.is_cleared

@@ -1,4 +1,5 @@
-"""Asking a check: the alert by Alertmanager's API or the store, a URL, a Prometheus query.
+"""Asking a check: the alert by Alertmanager's API or the store, a workload by Kubernetes' API, a
+URL, a Prometheus query.
 
 Every answer says what was asked and what came back. What could not be asked is not healthy: it is
 unknown, and says why.
@@ -9,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
 from selfheal.breakers import service
-from selfheal.exceptions import ConfigError, ExternalError
+from selfheal.exceptions import ConfigError, ExternalError, InvalidInput
 from selfheal.text import one_line, without_credentials
 from selfheal.verify import alert
 from selfheal.verify.model import (
@@ -19,6 +20,7 @@ from selfheal.verify.model import (
     HttpCheck,
     Look,
     PrometheusCheck,
+    WorkloadCheck,
 )
 
 if TYPE_CHECKING:
@@ -50,9 +52,12 @@ def _look(ctx: Context, incident: Incident, check: Check, question: Optional[Que
             return Look(check.kind, asked, state.answer, not state.is_firing, state.is_known)
         if isinstance(check, HttpCheck):
             answer, healthy = _http(ctx, check)
+        elif isinstance(check, WorkloadCheck):
+            seen = alert.kubernetes().look(ctx, incident)
+            answer, healthy = seen.words, seen.is_well
         else:
             answer, healthy = _prometheus(ctx, incident, check)
-    except (ConfigError, ExternalError) as error:
+    except (ConfigError, ExternalError, InvalidInput) as error:
         return Look(
             check.kind,
             asked,
@@ -75,6 +80,8 @@ def describe(ctx: Context, incident: Incident, check: Check) -> str:
             else "%s %g" % (check.expect, check.bound)
         )
         return "Prometheus: %s, expecting %s" % (one_line(check.query), expected)
+    if isinstance(check, WorkloadCheck):
+        return str(alert.kubernetes().describe(ctx, incident))
     return alert.describe(ctx, incident)
 
 

@@ -7,9 +7,9 @@ errors have to stay away for longer than frequent ones before they count as over
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
+from selfheal.records import dataclass
 from selfheal.store import Row, Store, checkpoints
 from selfheal.store.engine import placeholders
 from selfheal.text import counted, iso

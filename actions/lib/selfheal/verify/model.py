@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple, Union
 
 from selfheal.exceptions import InvalidInput
+from selfheal.records import dataclass
 
 COMPARISONS: Dict[str, Callable[[float, float], bool]] = {
     "lt": lambda found, bound: found < bound,
@@ -47,7 +47,14 @@ class PrometheusCheck:
     kind = "prometheus"
 
 
-Check = Union[AlertCheck, HttpCheck, PrometheusCheck]
+@dataclass(frozen=True)
+class WorkloadCheck:
+    """The incident's workload (or node) in Kubernetes is well, whatever raised the incident."""
+
+    kind = "workload"
+
+
+Check = Union[AlertCheck, HttpCheck, PrometheusCheck, WorkloadCheck]
 
 
 @dataclass(frozen=True)
@@ -77,15 +84,15 @@ def parse_checks(entries: Sequence[Any]) -> List[Check]:
     for number, entry in enumerate(entries, 1):
         if not isinstance(entry, Mapping) or len(entry) != 1:
             raise InvalidInput(
-                "verify entry %d must be one of alert, http, prometheus with its settings, not %r"
-                % (number, entry)
+                "verify entry %d must be one of %s with its settings, not %r"
+                % (number, ", ".join(_PARSERS), entry)
             )
         kind, settings = next(iter(entry.items()))
         try:
             checks.append(_PARSERS[kind](settings))
         except KeyError:
             raise InvalidInput(
-                "verify entry %d: %r is none of alert, http, prometheus" % (number, kind)
+                "verify entry %d: %r is none of %s" % (number, kind, ", ".join(_PARSERS))
             ) from None
         except InvalidInput as error:
             raise InvalidInput("verify entry %d (%s): %s" % (number, kind, error)) from error
@@ -96,6 +103,12 @@ def _alert(settings: Any) -> Check:
     if settings != "resolved":
         raise InvalidInput("the only state to wait for is `resolved`, not %r" % (settings,))
     return AlertCheck()
+
+
+def _workload(settings: Any) -> Check:
+    if settings != "healthy":
+        raise InvalidInput("the only state to wait for is `healthy`, not %r" % (settings,))
+    return WorkloadCheck()
 
 
 def _http(settings: Any) -> Check:
@@ -146,4 +159,5 @@ _PARSERS: Dict[Any, Callable[[Any], Check]] = {
     "alert": _alert,
     "http": _http,
     "prometheus": _prometheus,
+    "workload": _workload,
 }

@@ -4,9 +4,9 @@ waiting logic.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Callable, List, Optional, Sequence, Tuple
 
+from selfheal.records import dataclass
 from selfheal.verify.model import Look
 
 
