@@ -6,37 +6,37 @@ from __future__ import annotations
 
 from typing import Any, Dict, Mapping
 
-from selfheal.notify.messages import MAX_TEXT
+from selfheal import document
+from selfheal.notify import layout
+from selfheal.notify.messages import MAX_TEXT, has_it
 from selfheal.notify.reasons import REASONS
-from selfheal.text import iso, one_line, truncate
+from selfheal.text import iso, one_line
 
 
 def payload(
-    storm_id: str, began_at: float, words: str, listing: Mapping[str, Any]
+    storm_id: str, began_at: float, words: str, listing: Mapping[str, Any], incident_id: str
 ) -> Dict[str, Any]:
     """The payload for the storm; `listing` is that of guard.storm.incidents_of, `words` what the
-    guard said of it.
+    guard said of it, `incident_id` the first that is handed over with it: who acknowledges that one
+    has all of them.
     """
     why, first = REASONS["storm"]
     rows = [_row(row) for row in listing["incidents"]]
     title = "[storm] %d incidents at once: nothing is remedied" % listing["count"]
-    lines = [
-        title,
-        why,
-        words,
-        "Do first: %s" % first,
-        "",
-        "Since %s, the worst first:" % iso(began_at),
-        *("  - [%(severity)s] %(title)s (%(id)s%(where)s)" % row for row in rows),
-    ]
+    listed = ["[%(severity)s] %(title)s (%(id)s%(where)s)" % row for row in rows]
     if listing["more"]:
-        lines.append("  - and %d more" % listing["more"])
-    lines += [
-        "",
-        "What follows in this storm is handed over with this message and not told one by one.",
-        "All of them: st2 run selfheal.incident_list",
-    ]
-    return {
+        listed.append("and %d more" % listing["more"])
+    commands = [has_it(incident_id), "All of them: st2 run selfheal.incident_list"]
+    message = (
+        document.heading(title),
+        document.text(why, words, "Do first: %s" % first),
+        document.text(
+            "What follows in this storm is handed over with this message and not told one by one.",
+            *commands,
+        ),
+        *layout.section("Since %s, the worst first:" % iso(began_at), listed),
+    )
+    told = {
         "title": title,
         "severity": rows[0]["severity"] if rows else "critical",
         "reason": "storm",
@@ -49,8 +49,9 @@ def payload(
             "more": listing["more"],
             "incidents": rows,
         },
-        "text": truncate("\n".join(lines), MAX_TEXT),
+        "commands": commands,
     }
+    return layout.with_document(told, message, MAX_TEXT)
 
 
 def _row(row: Mapping[str, Any]) -> Dict[str, str]:

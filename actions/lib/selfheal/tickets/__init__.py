@@ -1,1 +1,1 @@
-"""Tickets: what is written down for somebody to work on in office hours."""
+"""Tickets: what is written down for people to work on, in the trackers that they use."""

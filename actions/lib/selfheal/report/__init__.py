@@ -1,0 +1,1 @@
+"""What selfheal did, as documents for people."""
