@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,14 @@ def test_nothing_configured_is_fine():
 def test_shipped_example_is_fine():
     text = (ROOT / "selfheal.yaml.example").read_text()
     assert found(yaml.safe_load(text)) == []
+
+
+def test_shipped_example_is_fine_with_all_that_it_proposes():
+    text = (ROOT / "selfheal.yaml.example").read_text()
+    proposed = re.sub(r"(?m)^( *)# ( *(?:- )?[a-z_]+:.*)$", r"\1\2", text)
+    shown = yaml.safe_load(re.sub(r"{{.*?}}", "rendered", proposed))
+    assert set(SCHEMA) - {"log_files", "routing", "incidents", "monitoring"} == set(shown)
+    assert found(shown) == []
 
 
 def defaults(described):
@@ -258,6 +267,49 @@ SECTIONS = st.dictionaries(
 def test_any_configuration_gets_an_answer(values):
     answer = found(values)
     assert all(isinstance(problem, str) and problem and len(problem) < 1200 for problem in answer)
+
+
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        ({"url": "https://k", "kubeconfig": "/k"}, "kubernetes has url and kubeconfig: set one"),
+        ({"url": "k"}, "kubernetes.url 'k': it must begin with http"),
+        ({"url": "https://k", "token": "t", "token_file": "/t"}, "both token and token_file"),
+        ({"url": "https://k", "context": "c"}, "kubernetes.context has no effect without"),
+        ({"prod": {"token": "t"}}, "kubernetes.prod.url is not set, nor kubeconfig or in_cluster"),
+        ({"in_cluster": True, "prod": {"timeout_s": 5}}, "kubernetes.prod.url is not set"),
+        ({"prod": {"in_cluster": True, "url": "https://k"}}, "prod has url and in_cluster"),
+        ({"url": "https://k", "max_replicas": 0}, "max_replicas must be from 1 to 1000, not 0"),
+        ({"edge": {"url": "https://k", "memory_step": 9}}, "edge.memory_step must be from 1.05"),
+        ({"url": "https://k", "min_healthy": "half"}, 'a number or a share such as "50%", not'),
+        ({"url": "https://k", "min_ready_nodes": 3}, "min_ready_nodes must be text, not 3"),
+        ({"url": "https://k", "max_memory": "8 Gi"}, "max_memory must be a quantity such as 8Gi"),
+        ({"url": "https://k", "namespaces": ["Shop"]}, "namespaces names 'Shop', which is no"),
+        ({"url": "https://k", "protected_namespaces": ["a b"]}, "names 'a b', which is no"),
+        ({"url": "https://k", "queries": {"cpus": ""}}, "queries.cpus is not a setting; did you"),
+        ({"url": "https://k", "watch": "yes"}, "kubernetes.watch must be true or false"),
+        ({"url": "https://k", "verify_tls": False, "ca_file": "/c"}, "ca_file has no effect"),
+    ],
+)
+def test_mistake_about_a_cluster_names_the_key(section, expected):
+    problems = found({"kubernetes": section})
+    assert any(expected in problem for problem in problems), problems
+    assert len(problems) == 1
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {},
+        {"in_cluster": False, "queries": {"cpu": "", "up": "up == 0"}},
+        {"in_cluster": True, "protected_namespaces": ["team-*"], "min_healthy": "2"},
+        {"kubeconfig": "/k", "prod": {"context": "p"}, "edge": {"context": "e"}},
+        {"in_cluster": True, "edge": {"url": "https://e", "token_file": "/t"}},
+        {"url": "https://k", "max_memory": "1.5Gi", "namespaces": ["shop"]},
+    ],
+)
+def test_usable_settings_of_clusters(section):
+    assert found({"kubernetes": section}) == []
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ import pytest
 from selfheal.exceptions import StoreError
 from selfheal.guard import locks
 from selfheal.incidents import flapping, registry
-from selfheal.notify import outbox
 from selfheal.operate import housekeeping as module
 from selfheal.operate.housekeeping import housekeeping
+from selfheal.outbox import letters
 from selfheal.remedy import execute, journal
 from selfheal.remedy.model import Command
-from selfheal.respond import waiting
+from selfheal.respond import escalate, waiting
 from tests import scene
 from tests.remedy import scenes
 
@@ -44,10 +44,14 @@ def test_quiet_system_has_nothing_to_do(ctx, receiver, api):
         "approvals",
         "dead_responses",
         "dead_executions",
+        "left_by_hand",
         "dispatch",
         "waits",
+        "ladder",
         "lasting",
         "messages",
+        "silences",
+        "tickets",
         "statistics",
         "retention",
         "rejected_signals",
@@ -181,7 +185,7 @@ def test_housekeeper_that_died_half_way_is_made_good_by_the_next(ctx, receiver, 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(module.escalate, "escalate_to_oncall", killed)
+        patched.setattr(escalate, "escalate_to_oncall", killed)
         with pytest.raises(KeyboardInterrupt):
             housekeeping(ctx)
     housekeeping(ctx)
@@ -200,11 +204,13 @@ def test_incident_whose_trigger_was_lost_is_started_again(ctx, api):
 
 def test_waiting_messages_are_sent_and_said_on_the_timeline(ctx, receiver):
     scene.incident(ctx.store, status="escalated")
-    outbox.post(ctx.store, "escalation", "inc-1", "key", {"text": "help"})
+    letters.post(ctx.store, "escalation", "inc-1", "key", {"text": "help"})
     receiver.answers = [(500, {}, b""), (200, {}, b"")]
-    assert housekeeping(ctx)["parts"]["messages"] == {"sent": 0, "failed": 1, "pending": 1}
+    counts = {"sent": 0, "failed": 1, "pending": 1, "dead": 0}
+    assert housekeeping(ctx)["parts"]["messages"] == counts
     ctx.clock.at += 60
-    assert housekeeping(ctx)["parts"]["messages"] == {"sent": 1, "failed": 0, "pending": 0}
+    counts = {"sent": 1, "failed": 0, "pending": 0, "dead": 0}
+    assert housekeeping(ctx)["parts"]["messages"] == counts
     assert scene.kinds(ctx.store) == ["delivery_failed", "notified"]
 
 
@@ -259,7 +265,7 @@ def test_part_that_fails_does_not_stop_the_others(ctx, receiver, monkeypatch, br
 def test_platform_that_is_down_is_a_problem_and_the_rest_is_done(ctx, api, receiver):
     scene.incident(ctx.store)
     scene.incident(ctx.store, "inc-2", status="escalated")
-    outbox.post(ctx.store, "escalation", "inc-2", "key", {})
+    letters.post(ctx.store, "escalation", "inc-2", "key", {})
     api.answers = [(500, {}, b"")]
     result = housekeeping(ctx)
     assert [problem["part"] for problem in result["problems"]] == ["dispatch"]

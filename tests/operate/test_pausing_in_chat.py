@@ -109,6 +109,7 @@ def test_chat_lists_what_is_paused(small):
         "freeze window friday: open until 2026-12-04T23:00:00.000Z",
         "freeze window friday: over",
         "freeze window friday: it is wrong",
+        "Next: heal status",
     ]
 
 

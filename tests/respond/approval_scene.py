@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from selfheal.exceptions import ExternalError
+from selfheal.incidents import registry
+from selfheal.remedy import plan as plans
+from selfheal.respond import approval
 from selfheal.respond.analyze import analyze_incident
 from selfheal.respond.approval import record
 from selfheal.respond.approval.asking import approval_asked, request_approval
@@ -35,6 +38,18 @@ def asked(ctx, run_id="run-1", inquiry_id="inq-1", **incident):
     if inquiry_id:
         assert approval_asked(ctx, inquiry_id, "selfheal." + approval_id)["known"]
     return incident_id, approval_id
+
+
+def use(ctx, incident_id, execution_id="exe-1"):
+    """Whether the yes to the incident's plan counts for that execution."""
+    incident = registry.get(ctx.store, incident_id)
+    return approval.use(ctx.store, incident, plans.hash_of(incident.plan), execution_id)
+
+
+def refusal(ctx, incident_id):
+    """Why no yes to the incident's plan counts; empty when one does."""
+    incident = registry.get(ctx.store, incident_id)
+    return approval.refusal(ctx.store, incident, plans.hash_of(incident.plan))
 
 
 def row_of(ctx, approval_id):

@@ -6,8 +6,6 @@ import pytest
 
 from selfheal.exceptions import ConfigError, InvalidInput, NotFound, Refused
 from selfheal.incidents import registry
-from selfheal.remedy import plan as plans
-from selfheal.respond import approval
 from selfheal.respond.analyze import analyze_incident
 from selfheal.respond.approval import people, record
 from selfheal.respond.approval.answering import approve, reject
@@ -16,7 +14,7 @@ from selfheal.respond.approval.listing import approval_list
 from selfheal.respond.approval.settling import settle_approval
 from selfheal.respond.remediate import remediate
 from tests.remedy import scenes
-from tests.respond.approval_scene import BOTH, Deaf, asked, context, row_of, told_of
+from tests.respond.approval_scene import BOTH, Deaf, asked, context, refusal, row_of, told_of, use
 
 YES, NO = {"approved": True}, {"approved": False}
 
@@ -26,16 +24,6 @@ def ctx(tmp_path, request):
     made = context(tmp_path, request.param, approvers=["alice", "Bob", "Jürgen"])
     yield made
     made.close()
-
-
-def use(ctx, incident_id, execution_id="exe-1"):
-    incident = registry.get(ctx.store, incident_id)
-    return approval.use(ctx.store, incident, plans.hash_of(incident.plan), execution_id)
-
-
-def refusal(ctx, incident_id):
-    incident = registry.get(ctx.store, incident_id)
-    return approval.refusal(ctx.store, incident, plans.hash_of(incident.plan))
 
 
 def test_a_yes_of_an_approver_is_recorded_and_then_told(ctx):
@@ -106,6 +94,10 @@ STRANGERS = (
     "al\u200bice",
     "alice\x00",
     "alice bob",
+    "alice\u00a0",  # spaces that nobody sees, and that an account may be made with
+    "\u3000alice",
+    "alice\x1f",
+    "alice\u2028",
     "JÜRGEN",
     "Ju\u0308rgen",  # the same letter in two code points
     "*",
@@ -278,7 +270,8 @@ def test_by_hand_a_yes_needs_no_response_and_says_how_to_go_on(ctx):
     analyze_incident(ctx, incident_id)
     request_approval(ctx, incident_id)
     said = approve(ctx, incident_id, "", "alice")
-    assert said["note"].endswith("carry it out with st2 run selfheal.remediate " + incident_id)
+    command = "st2 run selfheal.remediate incident_id=%s" % incident_id
+    assert said["note"].endswith("carry it out with " + command)
     assert refusal(ctx, incident_id) == ""
     assert remediate(ctx, incident_id)["outcome"] == "done"
 
@@ -314,6 +307,35 @@ def test_a_secret_in_a_comment_is_not_kept(tmp_path):
     comment = row_of(ctx, approval_id)["comment"]
     assert "s3cr3t" not in comment and "\x1b" not in comment and len(comment) <= 500
     ctx.close()
+
+
+def test_one_question_is_told_whole_whatever_became_of_it(ctx):
+    incident_id, approval_id = asked(ctx)
+    assert approval_list(ctx)["whole"] == []
+    told = approval_list(ctx, question=approval_id)
+    assert told["count"] == 1 and told["approvals"][0]["approval_id"] == approval_id
+    assert told["whole"][0] == "%s about %s: waits for a yes or no" % (approval_id, incident_id)
+    text = "\n".join(told["whole"])
+    assert "heal approve %s %s" % (approval_id, told["approvals"][0]["code"]) in text
+    assert approval_list(ctx, question=incident_id) == told
+    approve(ctx, approval_id, "fine", "alice")
+    said = approval_list(ctx, question=approval_id)["whole"]
+    assert said[0].endswith(": approved by alice: fine") and "heal approve" not in "\n".join(said)
+    with pytest.raises(NotFound, match="apr-none"):
+        approval_list(ctx, question="apr-none")
+
+
+def test_question_that_waits_is_told_before_one_of_the_past(ctx):
+    incident_id, first = asked(ctx)
+    reject(ctx, first, "no", "alice")
+    second = request_approval(ctx, incident_id, "run-1")["approval_id"]
+    ctx.store.execute("UPDATE approvals SET requested_at = requested_at + 9 WHERE id = ?", (first,))
+    assert second != first
+    (told,) = approval_list(ctx, question=incident_id)["approvals"]
+    assert told["approval_id"] == second
+    ctx.clock.advance(3600)
+    said = approval_list(ctx, question=second)["whole"]
+    assert said[0].endswith(": too late to answer") and "heal approve" not in "\n".join(said)
 
 
 def test_the_list_holds_what_waits_and_on_request_the_rest(ctx):

@@ -103,7 +103,7 @@ class Racers:
     def __exit__(self, *_):
         for process in self._processes:
             process.stdin.close()
-            process.wait(timeout=30)
+            process.wait(timeout=180)
             process.stdout.close()
 
 

@@ -10,7 +10,7 @@ from selfheal.incidents import registry
 from selfheal.respond.approval.asking import request_approval
 from selfheal.respond.approval.listing import approval_list
 from selfheal.store import load
-from tests import scene
+from tests import mail_server, scene, stub_slack
 from tests.remedy import scenes
 from tests.respond.approval_scene import asked, context, told_of
 
@@ -59,10 +59,10 @@ def test_everything_is_there_and_kept_as_it_was_shown(ctx):
     assert isinstance(view["guard"], list)
     assert view["approvers"] == "alice, bob"
     assert view["answer"]["chat"] == {
-        "yes": "heal approve " + approval_id,
+        "yes": "heal approve %s %s" % (approval_id, view["code"]),
         "no": "heal reject " + approval_id,
     }
-    assert view["answer"]["cli"]["yes"] == "st2 run selfheal.approve " + approval_id
+    assert view["answer"]["cli"]["yes"] == "st2 run selfheal.approve question=" + approval_id
     assert approval_list(ctx)["approvals"][0]["shown"] == view
 
 
@@ -86,7 +86,7 @@ def test_people_are_told_once_per_question(tmp_path):
         for words in (
             "the shop is down: may this be done?",
             "heal approve " + approval_id,
-            "st2 run selfheal.reject " + approval_id,
+            "st2 run selfheal.reject question=" + approval_id,
             "1. stop: run systemctl stop 'my shop'",
             "   undo: run systemctl start 'my shop'",
             "      | echo two",
@@ -95,6 +95,30 @@ def test_people_are_told_once_per_question(tmp_path):
         ):
             assert words in message["title"] + "\n" + message["text"], words
         assert len(told_of(ctx, incident_id, "notified")) == 1
+        ctx.close()
+
+
+def test_channels_with_markup_show_the_whole_question_and_how_to_answer(tmp_path):
+    with stub_slack.Stub() as slack, mail_server.Server() as mails:
+        ctx = context(tmp_path, "sqlite", steps=STEPS)
+        ctx.config.values["notify"] = {"slack": slack.by_token(), "email": mails.settings()}
+        _incident, approval_id = asked(ctx, title="<!here> is down")
+        code = shown_of(ctx, approval_id)["code"]
+        (posted,), (mail,) = slack.posted, mails.mails
+        text = mail["message"].get_body(("plain",)).get_content()
+        html = mail["message"].get_body(("html",)).get_content()
+        for words in (
+            "is down: may this be done?",
+            "heal approve %s %s" % (approval_id, code),
+            "st2 run selfheal.reject question=" + approval_id,
+            "run systemctl stop",
+            "undo: run systemctl start",
+            "echo two",
+            "Risk: destructive",
+        ):
+            for told in (stub_slack.words(posted), posted["text"], text, html):
+                assert words in told.replace("&#x27;", "'"), words
+        assert "<!here>" not in posted["text"] and "<!here>" not in html
         ctx.close()
 
 

@@ -13,7 +13,7 @@ from selfheal.respond.approval.answering import approve
 from selfheal.respond.approval.asking import request_approval
 from selfheal.respond.approval.settling import settle_approval
 from tests.remedy import scenes
-from tests.respond.approval_scene import BOTH, asked, context, row_of, told_of
+from tests.respond.approval_scene import BOTH, asked, context, refusal, row_of, told_of, use
 
 
 @pytest.fixture(params=BOTH)
@@ -21,16 +21,6 @@ def ctx(tmp_path, request):
     made = context(tmp_path, request.param, approvers=["alice", "Bob", "Jürgen"])
     yield made
     made.close()
-
-
-def use(ctx, incident_id, execution_id="exe-1"):
-    incident = registry.get(ctx.store, incident_id)
-    return approval.use(ctx.store, incident, plans.hash_of(incident.plan), execution_id)
-
-
-def refusal(ctx, incident_id):
-    incident = registry.get(ctx.store, incident_id)
-    return approval.refusal(ctx.store, incident, plans.hash_of(incident.plan))
 
 
 def test_a_yes_is_used_up_by_one_execution(ctx):

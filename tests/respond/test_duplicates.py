@@ -50,7 +50,7 @@ def begin(ctx, tmp_path, incident_id, run_id):
 
 def outcomes(ctx, tmp_path, pods):
     children = [begin(ctx, tmp_path, *pod) for pod in pods]
-    answers = [json.loads(one.communicate(timeout=90)[0].splitlines()[-1]) for one in children]
+    answers = [json.loads(one.communicate(timeout=180)[0].splitlines()[-1]) for one in children]
     assert all(succeeded for succeeded, _ in answers), answers
     return [answer for _, answer in answers]
 

@@ -347,7 +347,7 @@ def test_escalations_at_the_same_time_make_one_message(url, receiver):
 
     def work():
         ctx = scene.context(url, notify=scene.webhook(receiver))
-        start.wait(10)
+        start.wait(180)
         results.append(escalate.escalate_to_oncall(ctx, "inc-1", reason="strategy"))
         ctx.close()
 
@@ -355,7 +355,7 @@ def test_escalations_at_the_same_time_make_one_message(url, receiver):
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(60)
+        worker.join(180)
     assert len({result["outbox_id"] for result in results}) == 1 and len(results) == 5
     assert len(receiver.requests) == 1
     assert scene.kinds(store) == ["escalated", "notified"]

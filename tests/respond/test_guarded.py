@@ -176,7 +176,7 @@ def test_garbage_in_the_plan_is_a_no_and_a_person_is_called(ctx, tmp_path):
 def test_garbage_in_the_rows_of_a_guard_is_a_no(ctx, tmp_path, rule):
     incident_id = decided(ctx)
     incident = registry.get(ctx.store, incident_id)
-    deed = deeds.imagined(incident, incident.plan)
+    deed = deeds.deed_of(incident, incident.plan, "exe-other")
     if rule == "budgets":
         for _, name in budgets.names(deed):
             ctx.store.insert("budgets", {"name": name, "execution_id": "x", "at": "soon"})

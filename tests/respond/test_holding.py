@@ -20,6 +20,6 @@ def test_state_does_not_move_under_the_hands_of_who_attaches_an_alert(tmp_path):
         step.start()
         step.join(1)
         status = registry.get(attaching, "inc-1").status
-    step.join(30)
+    step.join(180)
     assert status == model.ANALYZING
     assert registry.get(attaching, "inc-1").status == model.REMEDIATING

@@ -125,7 +125,7 @@ def test_conditions_waits_api_calls_and_values_of_steps(ctx, tmp_path):
                 },
                 {
                     "name": "up",
-                    "wait": {"until": {"http": {"url": site.url + "/up"}}, "timeout_s": 5},
+                    "wait": {"until": {"http": {"url": site.url + "/up"}}, "timeout_s": 120},
                 },
                 {
                     "name": "use",
@@ -168,7 +168,7 @@ def test_conditions_waits_api_calls_and_values_of_steps(ctx, tmp_path):
             {"wait": {"until": {"http": {"url": "{site}/x", "status": 503}}, "timeout_s": 0.3}},
             "gave up",
         ),
-        ({"command": {"argv": ["sleep", "60"]}, "timeout_s": 0.3}, "stopped after 0."),
+        ({"command": {"argv": ["sleep", "60"]}, "timeout_s": 0.3}, "stopped after "),
         ({"command": {"argv": ["no-such-program"]}}, "cannot start 'no-such-program'"),
     ],
 )
@@ -184,7 +184,7 @@ def test_each_kind_of_step_can_fail_and_says_why(ctx, tmp_path, step, words):
 def test_the_runbooks_time_ends_all_of_it(ctx, tmp_path):
     scenes.write_runbook(
         tmp_path,
-        timeout_s=0.5,
+        timeout_s=2,
         steps=[
             {"name": "long", "command": {"argv": ["sleep", "60"]}},
             {"name": "never", "command": {"argv": ["true"]}},
@@ -196,7 +196,7 @@ def test_the_runbooks_time_ends_all_of_it(ctx, tmp_path):
 
 
 def test_resolver_timeout_bounds_what_a_runbook_asks_for(tmp_path):
-    ctx = scenes.context_for(tmp_path, timeout=0.5)
+    ctx = scenes.context_for(tmp_path, timeout=2)
     scenes.write_runbook(
         tmp_path, timeout_s=3600, steps=[{"name": "long", "command": {"argv": ["sleep", "60"]}}]
     )

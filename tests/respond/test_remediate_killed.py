@@ -3,11 +3,13 @@ the next one puts it right.
 
 The runbook counts up a file in three steps, each with an undo that sets the file back to what it
 was before that step. Whatever moment the kill hits, undoing must bring back the first state.
+SELFHEAL_KILLS=100 kills as often as that; a few are killed always.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -24,7 +26,8 @@ from selfheal.respond.remediate import remediate, undo_remediation
 from tests.remedy import scenes
 from tests.remedy.test_process import gone_within, lives, pids_in
 
-KILLS = 30
+KILLS = int(os.environ.get("SELFHEAL_KILLS") or 10)
+AT_MOST = 60  # until one hit the remedy at work
 LIBRARY = Path(__file__).resolve().parents[2] / "actions" / "lib"
 ACTION = """
 import json, sys
@@ -42,7 +45,7 @@ def counting(tmp_path, number: int) -> dict:
     sets it back.
     """
     script = (
-        "cd %s; echo $$ >> pids; (sleep 60) & echo $! >> pids; echo half >> state; "
+        "cd %s; echo $$ >> pids; (sleep 900) & echo $! >> pids; echo half >> state; "
         "sleep 0.05; echo %d > state; kill $!"
     ) % (tmp_path, number)
     return {
@@ -58,7 +61,7 @@ def act(tmp_path, incident_id, run_id="run-1", delay_s=0.0, sign=signal.SIGKILL)
     """
     config = scenes.config_for(tmp_path)
     config["safety"].update(scenes.UNBOUNDED["safety"])
-    config["resolver"]["timeout"] = 20
+    config["resolver"]["timeout"] = 300
     child = subprocess.Popen(
         [sys.executable, "-c", ACTION, str(LIBRARY), json.dumps(config), incident_id, run_id],
         stdout=subprocess.PIPE,
@@ -68,7 +71,7 @@ def act(tmp_path, incident_id, run_id="run-1", delay_s=0.0, sign=signal.SIGKILL)
     if sign is not None:
         time.sleep(delay_s)
         child.send_signal(sign)
-    out = child.communicate(timeout=60)[0].strip()
+    out = child.communicate(timeout=180)[0].strip()
     return json.loads(out) if out else None
 
 
@@ -100,13 +103,15 @@ def test_killed_at_any_moment_it_can_be_undone_or_done_again(ctx, tmp_path):
     state.write_text("0\n")
     longest = duration_of(tmp_path, ctx, prepared(ctx, "run-1"))
     outcomes = set()
-    for round_number in range(KILLS):
+    for round_number in range(max(KILLS, AT_MOST)):
+        if round_number >= KILLS and (False, "interrupted") in outcomes:
+            break
         state.write_text("0\n")
         pids.write_text("")
         run_id = "run-%d" % round_number
         incident_id = prepared(ctx, run_id)
         answer = act(tmp_path, incident_id, run_id, delay_s=chance.uniform(0, longest))
-        assert gone_within([int(pid) for pid in pids.read_text().split()], 10.0)
+        assert gone_within([int(pid) for pid in pids.read_text().split()], 180.0)
         before = state.read_text()
         if round_number % 2:
             undone = undo_remediation(ctx, incident_id, run_id)
@@ -160,7 +165,7 @@ def test_told_to_end_it_ends_its_command_and_writes_the_outcome(ctx, tmp_path):
         steps=[
             {
                 "name": "long",
-                "command": scenes.shell("echo $$ > %s/pids; sleep 60" % tmp_path),
+                "command": scenes.shell("echo $$ > %s/pids; sleep 900" % tmp_path),
                 "undo": {"command": {"argv": ["true"]}},
             },
             {"name": "never", "command": scenes.shell("touch %s/never" % tmp_path)},
@@ -176,7 +181,7 @@ def test_told_to_end_it_ends_its_command_and_writes_the_outcome(ctx, tmp_path):
     )
     pid = pids_in(tmp_path / "pids", 1)[0]
     child.terminate()
-    succeeded, answer = json.loads(child.communicate(timeout=30)[0].splitlines()[-1])
+    succeeded, answer = json.loads(child.communicate(timeout=180)[0].splitlines()[-1])
     assert (succeeded, answer["outcome"], [step["status"] for step in answer["steps"]]) == (
         True,
         "failed",

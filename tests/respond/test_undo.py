@@ -235,7 +235,7 @@ def running_elsewhere(ctx, incident_id, run_id="run-0", **owner) -> str:
             "argv": ["true"],
             "script": "",
             "interpreter": [],
-            "timeout_s": 5,
+            "timeout_s": 120,
             "variables": {},
             "cwd": "",
         },
@@ -278,15 +278,20 @@ def test_a_living_process_is_not_disturbed(ctx):
     assert execution_status(ctx, execution) == "running"
 
 
-def test_a_process_of_another_host_is_dead_when_its_lock_expires_or_its_own_response_goes_on(ctx):
+@pytest.mark.parametrize(
+    "elsewhere", [{"host": "elsewhere"}, {"numbers": "pid:[1]", "started": "1"}]
+)
+def test_a_process_elsewhere_is_dead_when_its_lock_expires_or_its_own_response_goes_on(
+    ctx, elsewhere
+):
     incident_id = scenes.add_incident(ctx.store)
-    execution = running_elsewhere(ctx, incident_id, host="elsewhere")
+    execution = running_elsewhere(ctx, incident_id, **elsewhere)
     with pytest.raises(Conflict, match="still running"):
         undo_remediation(ctx, incident_id)
     ctx.store.execute("UPDATE locks SET expires_at = 1 WHERE name = ?", ("target:x",))
     assert undo_remediation(ctx, incident_id)["outcome"] == "undone"
     assert execution_status(ctx, execution) == "interrupted"
-    again = running_elsewhere(ctx, scenes.add_incident(ctx.store), host="elsewhere")
+    again = running_elsewhere(ctx, scenes.add_incident(ctx.store), **elsewhere)
     incident_id = ctx.store.value(
         "SELECT incident_id FROM execution_history WHERE id = ?", (again,)
     )

@@ -7,16 +7,25 @@ to the store is rolled back.
 from __future__ import annotations
 
 import os
-import socket
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Tuple
-from urllib.parse import urlsplit
 
 from selfheal.apis.target import request_options
-from selfheal.errors.classify import Rules
+from selfheal.config import target_key
 from selfheal.exceptions import ConfigError, SelfhealError
-from selfheal.operate import check_elasticsearch, check_guard, check_log_files, configuration
+from selfheal.operate import (
+    check_elasticsearch,
+    check_guard,
+    check_jira,
+    check_kubernetes,
+    check_log_files,
+    check_notify,
+    check_outbox,
+    check_servicenow,
+    check_silences,
+    configuration,
+)
 from selfheal.remedy import catalogue
 from selfheal.store.files import PLATFORM_USER
 from selfheal.store.opening import schema_version
@@ -58,15 +67,20 @@ def check_config(ctx: Context) -> Dict[str, Any]:
             "/api/v2/status",
             "alerts are only taken by webhook, never reconciled",
         ),
+        *(_line(*one) for one in check_silences.lines(ctx, LONGEST_WAIT_S)),
         *_http_section(
             ctx, "prometheus", "/api/v1/status/buildinfo", "verification cannot ask Prometheus"
         ),
         *(_line(*one) for one in check_elasticsearch.lines(ctx, LONGEST_WAIT_S)),
         *(_line(*one) for one in check_log_files.lines(ctx)),
+        *(_line(*one) for one in check_kubernetes.lines(ctx, LONGEST_WAIT_S)),
+        *(_line(*one) for one in check_servicenow.lines(ctx, LONGEST_WAIT_S)),
+        *(_line(*one) for one in check_jira.lines(ctx, LONGEST_WAIT_S)),
         *_classification(ctx),
-        _webhook(ctx),
+        *(_line(*one) for one in check_notify.lines(ctx, LONGEST_WAIT_S)),
         *_runbooks(ctx),
         *(_line(*one) for one in check_guard.lines(ctx)),
+        *(_line(*one) for one in check_outbox.lines(ctx)),
     ]
     problems += [
         "%s: %s%s" % (line["what"], line["detail"], "; %s" % line["do"] if line["do"] else "")
@@ -196,7 +210,7 @@ def _http_section(ctx: Context, section: str, path: str, without: str) -> List[L
 def _http_target(
     ctx: Context, section: str, name: str, settings: Mapping[str, Any], path: str
 ) -> Line:
-    what = section if name == "default" else "%s.%s" % (section, name)
+    what = target_key(section, name)
     key = "%s.url" % what
     url = str(settings["url"]).rstrip("/")
     reason = configuration.url_problem(str(settings["url"]))
@@ -246,43 +260,13 @@ def _version_of(section: str, answer: Any, key: str) -> Tuple[str, str, str]:
         )
 
 
-def _webhook(ctx: Context) -> Line:
-    what, key = "notify.webhook", "notify.webhook.url"
-    try:
-        url = ctx.config.get(key)
-    except ConfigError as error:
-        return _line(what, ERROR, str(error), "correct %s" % key)
-    if not url:
-        return _line(
-            what,
-            OFF,
-            "%s is not set: escalations and tickets wait in the outbox" % key,
-            "set %s to where on-call is told" % key,
-        )
-    reason = configuration.url_problem(str(url))
-    if reason:
-        return _line(what, ERROR, "%s cannot be used: %s" % (key, reason), "correct %s" % key)
-    parts = urlsplit(str(url))
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    try:
-        socket.create_connection((str(parts.hostname), port), timeout=LONGEST_WAIT_S).close()
-    except OSError as error:
-        return _line(
-            what,
-            ERROR,
-            "%s: no connection to %s port %d: %s" % (key, parts.hostname, port, error),
-            "check %s, that the receiver runs, and that this host may reach it" % key,
-        )
-    return _line(
-        what, ON, "%s port %d takes connections (no message was sent)" % (parts.hostname, port)
-    )
-
-
 def _classification(ctx: Context) -> List[Line]:
     what = "monitoring.classification_paths"
     paths = ctx.config.get(what)
     if not paths or not isinstance(paths, (list, tuple)):
         return []  # none, or a problem of the configuration
+    from selfheal.errors.classify import Rules  # dear to import, and few have rules of their own
+
     try:
         Rules.load([str(path) for path in paths])
     except ConfigError as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Dict, List, Tuple
 
-from selfheal.apis.elasticsearch.search import Search
+from selfheal.config import target_key
 from selfheal.exceptions import ConfigError, SelfhealError
 from selfheal.intake.elk import settings as elk_settings
 from selfheal.text import counted
@@ -32,13 +32,15 @@ def lines(ctx: Context, longest_wait_s: float) -> List[Row]:
         return [(section, "off", "%s.url is not set: %s" % (section, without), "")]
     found: List[Row] = []
     for name, settings in sorted(targets.items()):
-        what = section if name == "default" else "%s.%s" % (section, name)
+        what = target_key(section, name)
         settings["timeout_s"] = min(settings["timeout_s"], longest_wait_s)
         found.append((what, *_checked(ctx, what, settings)))
     return found
 
 
 def _checked(ctx: Context, what: str, settings: Dict[str, Any]) -> Tuple[str, str, str]:
+    from selfheal.apis.elasticsearch.search import Search  # dear to import, and often not used
+
     try:
         search = Search(settings, sleep=ctx.clock.sleep, monotonic=ctx.clock.monotonic)
     except SelfhealError as error:

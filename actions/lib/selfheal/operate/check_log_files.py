@@ -10,7 +10,6 @@ import os
 from glob import glob
 from typing import TYPE_CHECKING, List, Tuple
 
-from selfheal.intake.files import sources as log_sources
 from selfheal.text import counted
 
 if TYPE_CHECKING:
@@ -28,6 +27,8 @@ def lines(ctx: Context) -> List[Row]:
         return [(WHAT, "error", "log_files.paths must be a list, not %r" % (paths,), "write [...]")]
     if not paths:
         return [(WHAT, "off", "log_files.paths is empty: no log files are followed", "")]
+    from selfheal.intake.files import sources as log_sources
+
     patterns = [str(path) for path in paths]
     found, refused = log_sources.expand(patterns, [])
     detail = "%s on this machine" % counted(len(found), "file")

@@ -10,10 +10,13 @@ import difflib
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 from urllib.parse import urlsplit
 
+from selfheal.apis.kubernetes import settings as kubernetes_settings
+from selfheal.config import NOT_TARGETS
 from selfheal.exceptions import ConfigError
 from selfheal.intake.elk.settings import RANGES as SEARCH_RANGES
 from selfheal.store.dialects import dialect_for
 from selfheal.text import one_line, without_credentials
+from selfheal.tickets import routes, servicenow_settings, trackers
 
 _BREAKER_RANGES: Dict[str, Tuple[float, float]] = {
     "window_minutes": (1, 10080),
@@ -31,6 +34,12 @@ RANGES: Dict[str, Tuple[float, float]] = {
     "incidents.reopen_minutes": (0, 10080),
     "incidents.max_label_bytes": (1024, 8388608),
     "log_files.max_line_bytes": (1024, 8388608),
+    "outbox.give_up_hours": (1, 8760),
+    **{
+        "notify.%s.max_per_minute" % carrier: (0, 100000)
+        for carrier in ("webhook", "slack", "pagerduty", "email")
+    },
+    "notify.email.port": (0, 65535),
     "monitoring.check_interval": (4, 86400),
     "monitoring.error_threshold": (1, 1000000),
     "monitoring.window_minutes": (1, 10080),
@@ -45,6 +54,8 @@ RANGES: Dict[str, Tuple[float, float]] = {
     "resolver.verify_timeout": (1, 86400),
     "resolver.verify_interval": (1, 3600),
     "resolver.healthy_hold": (0, 86400),
+    "tickets.reopen_minutes": (0, 525600),
+    "tickets.sync_minutes": (1, 1440),
     "safety.max_responses_per_batch": (1, 1000),
     "safety.approval_minutes": (1, 10080),
     "safety.response_minutes": (1, 1440),
@@ -55,6 +66,10 @@ RANGES: Dict[str, Tuple[float, float]] = {
     "safety.clock_step_seconds": (5, 86400),
     "safety.clock_settle_minutes": (0, 10080),
     "safety.flap_quiet_minutes": (1, 10080),
+    "escalation.repeat": (0, 100),
+    "escalation.repeat_minutes": (1, 10080),
+    "safety.max_silenced_alerts": (0, 10000),
+    "safety.max_silence_hours": (1, 720),
     **{
         "safety.budgets.%s_%s" % (what, period): (0, 1000000)
         for what in ("target", "namespace", "cluster", "remedy", "global")
@@ -66,8 +81,19 @@ RANGES: Dict[str, Tuple[float, float]] = {
         for name, bounds in _BREAKER_RANGES.items()
     },
     **{"elasticsearch.%s" % name: bounds for name, bounds in SEARCH_RANGES.items()},
+    **{"kubernetes.%s" % name: bounds for name, bounds in kubernetes_settings.RANGES.items()},
+    **{"servicenow.%s" % name: bounds for name, bounds in servicenow_settings.RANGES.items()},
 }
-_ANYWHERE: Dict[str, Tuple[float, float]] = {**SEARCH_RANGES, "timeout_s": (1, 600)}
+_ANYWHERE: Dict[str, Tuple[float, float]] = {
+    **SEARCH_RANGES,
+    **kubernetes_settings.RANGES,
+    "timeout_s": (1, 600),
+    "max_per_minute": (0, 100000),
+    "port": (0, 65535),
+    "after_minutes": (0, 10080),
+}
+# What says where a target is.
+_WAYS = ("url", "kubeconfig", "in_cluster", "instance")
 _TYPES: Dict[str, Tuple[str, Any]] = {
     "string": ("text", str),
     "integer": ("a whole number", int),
@@ -207,13 +233,40 @@ def _senseless(values: Mapping[str, Any]) -> List[str]:
                 "signal could stay healthy long enough" % (hold, limit)
             )
     found += _relative_paths(values.get("log_files"))
-    for section in ("alertmanager", "elasticsearch", "prometheus"):
+    for section in ("alertmanager", "elasticsearch", "jira", "kubernetes", "prometheus"):
         for path, settings in _targets(section, values.get(section)):
             found += _credentials(path, settings)
     for path, settings in _targets("elasticsearch", values.get("elasticsearch")):
         names = [str(name) for name in settings]  # a mistyped url is said already
         if path != "elasticsearch" and not _nearest("url", names):
             found.append("%s.url is not set: nothing is searched there" % path)
+    for path, settings in _targets("kubernetes", values.get("kubernetes")):
+        found += _cluster(path, settings)
+    for path, settings in _targets("servicenow", values.get("servicenow")):
+        found += servicenow_settings.problems(path, settings)
+    for section in routes.GIVES:
+        for path, settings in _targets(section, values.get(section)):
+            found += routes.senseless(section, path, settings.get("routes"))
+    found += trackers.problems(values)
+    return found
+
+
+def _cluster(path: str, settings: Mapping[str, Any]) -> List[str]:
+    """What is wrong with how one Kubernetes target says which cluster it is and what it may do."""
+    found = []
+    ways = [way for way in _WAYS[:3] if settings.get(way)]
+    if len(ways) > 1:
+        found.append("%s has %s: set one of them" % (path, " and ".join(ways)))
+    elif not ways and path != "kubernetes":
+        found.append("%s.url is not set, nor kubeconfig or in_cluster: it is never asked" % path)
+    if settings.get("context") and not settings.get("kubeconfig"):
+        found.append("%s.context has no effect without %s.kubeconfig" % (path, path))
+    if settings.get("token") and settings.get("token_file"):
+        found.append("%s has both token and token_file: set one of them" % path)
+    for name, wrong in kubernetes_settings.wrong_words(settings).items():
+        expected = (list, tuple) if name.endswith("namespaces") else str
+        if name != "watch" and isinstance(settings[name], expected):
+            found.append("%s.%s %s" % (path, name, wrong))  # another type is said already
     return found
 
 
@@ -229,12 +282,36 @@ def _relative_paths(section: Any) -> List[str]:
 def _targets(section: str, value: Any) -> List[Tuple[str, Mapping[str, Any]]]:
     if not isinstance(value, Mapping):
         return []
-    named = {name: item for name, item in value.items() if isinstance(item, Mapping)}
+    named = {
+        name: item
+        for name, item in value.items()
+        if isinstance(item, Mapping) and name not in NOT_TARGETS
+    }
     flat = {name: item for name, item in value.items() if name not in named}
+    is_target = not named or any(flat.get(way) for way in _WAYS)
+    if section == "kubernetes" and named:
+        inherited = _inherited(flat, named)
+    else:
+        inherited = dict.fromkeys(named, flat)
     found: List[Tuple[str, Mapping[str, Any]]] = [
-        ("%s.%s" % (section, name), {**flat, **item}) for name, item in named.items()
+        ("%s.%s" % (section, name), {**inherited[name], **item}) for name, item in named.items()
     ]
-    return [(section, flat), *found] if flat.get("url") or not named else found
+    return [(section, flat), *found] if is_target else found
+
+
+def _inherited(
+    flat: Mapping[str, Any], named: Mapping[str, Mapping[str, Any]]
+) -> Dict[str, Mapping[str, Any]]:
+    """What each named Kubernetes target has of its section: not the cluster, but for the kubeconfig
+    where the target has only a context in it.
+    """
+    found: Dict[str, Mapping[str, Any]] = {}
+    for name, item in named.items():
+        kept = {key: one for key, one in flat.items() if key not in (*_WAYS, "context")}
+        if item.get("context") and not any(item.get(way) for way in _WAYS):
+            kept["kubeconfig"] = flat.get("kubeconfig")
+        found[name] = kept
+    return found
 
 
 def _credentials(path: str, settings: Mapping[str, Any]) -> List[str]:

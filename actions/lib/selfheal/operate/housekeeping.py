@@ -9,25 +9,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Tuple
 
-from selfheal.exceptions import Conflict, StoreError
 from selfheal.guard import clock, locks
 from selfheal.guard import storm as storms
 from selfheal.ids import new_id
-from selfheal.incidents import model, registry, timeline
+from selfheal.incidents import flapping, registry
 from selfheal.incidents.dispatch import dispatch
-from selfheal.notify import outbox
 from selfheal.operate.audit import seal_audit
 from selfheal.operate.stats import record_statistics
-from selfheal.remedy import journal, undo
-from selfheal.remedy.recovery import interrupted
-from selfheal.respond import deeds, escalate, finish, telling, waiting
+from selfheal.outbox import letters
+from selfheal.remedy import journal
+from selfheal.respond import ladder, left_by_hand, silencing, telling, waiting
 from selfheal.respond.approval.record import expire_and_tell
 from selfheal.store import checkpoints, retention
 from selfheal.store import status as states
 
 if TYPE_CHECKING:
     from selfheal.context import Context
-    from selfheal.incidents.model import Incident
 
 LOCK = "housekeeping"
 LOCK_S = 300.0
@@ -36,6 +33,7 @@ REJECTED_WINDOW_S = 3600.0
 _LOCKS_KEPT_S = 86400.0
 _UNDONE_WITHIN_S = 86400.0  # what was left for longer, somebody may have mended meanwhile
 _COMPONENT = "housekeeping"
+_LETTERS = 500  # in one turn, which the outbox ends after a minute
 
 
 def housekeeping(ctx: Context) -> Dict[str, Any]:
@@ -81,49 +79,42 @@ def expire_approvals(ctx: Context) -> Dict[str, int]:
 
 
 def take_over_dead(ctx: Context) -> Dict[str, Any]:
-    """Incidents whose response died: back to open for another, or to a person when their attempts
-    are used up or what they left cannot be understood.
+    """Incidents whose response died: see `dead.take_over`. By a clock that is ahead nobody is dead;
+    who seems to be is told as a problem.
     """
+    stale = registry.stale(ctx.store)
     counts: Dict[str, Any] = {"closed": 0, "reopened": 0, "escalated": 0}
-    problems = []
-    for incident in registry.stale(ctx.store):
-        try:
-            counts[_take_over(ctx, incident)] += 1
-        except Conflict:
-            continue  # taken up again since we looked
-        except StoreError:
-            raise
-        except Exception as error:  # what a dead run left may be anything; a person must see it
-            problems.append("%s: %s: %s" % (incident.id, type(error).__name__, error))
-            escalate.escalate_to_oncall(ctx, incident.id, reason="workflow_failed")
-            counts["escalated"] += 1
-    if problems:
-        text = "; ".join(problems[:5])
-        return dict(counts, error="%d dead responses left confusion: %s" % (len(problems), text))
-    return counts
+    if not stale:
+        return counts
+    if clock.is_ahead(ctx):
+        return dict(counts, error=(
+            "the responses of %s seem dead, but by a clock that is ahead, so nobody takes them "
+            "over; set it right and say so with st2 run selfheal.resume scope=clock"
+            % ", ".join(incident.id for incident in stale[:5])
+        ))
+    from selfheal.operate import dead  # dear to import, and seldom needed
+
+    return dead.take_over(ctx, stale)
 
 
 def end_dead_executions(ctx: Context) -> Dict[str, int]:
-    """Executions whose process died and whose response could not say so any more: those of
-    incidents that were handed over or closed since, and those that a person's hand began. What they
-    left half done is undone.
+    """Executions whose process died: see `dead.end_executions`. Nobody is dead by a clock that is
+    ahead.
     """
-    rows = ctx.store.query(
-        "SELECT DISTINCT incident_id FROM execution_history WHERE status = ?", ("running",)
-    )
-    counts = {"interrupted": 0, "unreadable": 0, "undone": 0}
-    for row in rows:
-        try:
-            counts["interrupted"] += len(deeds.interrupted(ctx, str(row["incident_id"])))
-        except (AttributeError, KeyError, TypeError, ValueError):  # a row that is not ours to mend
-            ctx.log.error("executions of %s cannot be read", row["incident_id"], exc_info=True)
-            counts["unreadable"] += 1
-    for incident_id in journal.left_by_the_dead(ctx.store, ctx.store.now() - _UNDONE_WITHIN_S):
-        outcome = _undo_what_is_left(ctx, incident_id)
-        counts["undone"] += int(outcome == undo.UNDONE)
-        if outcome == undo.PARTLY:
-            escalate.escalate_to_oncall(ctx, incident_id, reason="undo_failed")
-    return counts
+    since = ctx.store.now() - _UNDONE_WITHIN_S
+    is_any = journal.at_work(ctx.store) or journal.left_by_the_dead(ctx.store, since)
+    if not is_any or clock.is_ahead(ctx):
+        return {"interrupted": 0, "unreadable": 0, "undone": 0}
+    from selfheal.operate import dead
+
+    return dead.end_executions(ctx, since)
+
+
+def close_left_by_hand(ctx: Context) -> Dict[str, int]:
+    """Incidents of hands that died, or that nobody said yes to; none by a clock that is ahead."""
+    if clock.is_ahead(ctx):
+        return {"closed": 0, "escalated": 0}
+    return left_by_hand.close_left(ctx)
 
 
 def start_waiting(ctx: Context) -> Dict[str, Any]:
@@ -138,22 +129,55 @@ def take_up_waiting(ctx: Context) -> Dict[str, Any]:
 
 def tell_of_lasting(ctx: Context) -> Dict[str, Any]:
     """Causes that were flapping, and are back and stay."""
+    quiet_s = 60.0 * ctx.config.number("safety.flap_quiet_minutes")
+    if not flapping.lasting(ctx.store, quiet_s):
+        return {"told": 0}
+    from selfheal.respond import escalate  # dear to import, and seldom needed
+
     return escalate.tell_of_lasting(ctx)
 
 
+def end_silences(ctx: Context) -> Dict[str, int]:
+    """Silences whose reason is over, whoever died meanwhile."""
+    return silencing.settle(ctx)
+
+
+def follow_tickets(ctx: Context) -> Dict[str, Any]:
+    """Tickets are told what happened to their incidents, and what people did to them is read; where
+    a tracker takes none, somebody hears of it.
+    """
+    from selfheal.respond import ticket_sync, ticketing, tickets_untaken
+
+    told = {**ticketing.follow_all(ctx), **ticket_sync.sync_due(ctx)}
+    untaken = tickets_untaken.tell(ctx)
+    return {**told, "untaken": untaken} if untaken else told
+
+
+def climb_ladder(ctx: Context) -> Dict[str, Any]:
+    """Who is called next while nobody acknowledges, and that it is over."""
+    return ladder.climb(ctx)
+
+
 def send_messages(ctx: Context) -> Dict[str, int]:
-    """Messages that are due."""
-    deliveries = telling.deliver(ctx)
-    sent = sum(1 for delivery in deliveries if delivery.status == outbox.SENT)
-    failed = sum(1 for delivery in deliveries if delivery.tried) - sent
-    return {"sent": sent, "failed": failed, "pending": outbox.pending_count(ctx.store)}
+    """Letters that are due."""
+    deliveries = telling.deliver(ctx, limit=_LETTERS)
+    sent = sum(1 for delivery in deliveries if delivery.status == letters.SENT)
+    return {
+        "sent": sent,
+        "failed": sum(1 for delivery in deliveries if delivery.tried) - sent,
+        "pending": letters.pending_count(ctx.store),
+        "dead": letters.dead_count(ctx.store),
+    }
 
 
 def sweep_old(ctx: Context) -> Dict[str, int]:
-    """Old records, once an hour."""
+    """Old records, once an hour; none by a clock that is not believed, for what it deletes is gone
+    when the clock is right again.
+    """
     store = ctx.store
     last = checkpoints.read(store, "retention")
-    if last is not None and 0 <= store.now() - float(last) < SWEEP_EVERY_S:
+    is_early = last is not None and 0 <= store.now() - float(last) < SWEEP_EVERY_S
+    if is_early or clock.problem(ctx) is not None:
         return {}
     gone = retention.sweep(store, ctx.config.number("database.retention_days"))
     store.execute("DELETE FROM locks WHERE expires_at < ?", (store.now() - _LOCKS_KEPT_S,))
@@ -183,56 +207,17 @@ _PARTS: Tuple[Tuple[str, Callable[[Any], Dict[str, Any]]], ...] = (
     ("approvals", expire_approvals),
     ("dead_responses", take_over_dead),
     ("dead_executions", end_dead_executions),
+    ("left_by_hand", close_left_by_hand),
     ("waits", take_up_waiting),
     ("dispatch", start_waiting),
     ("lasting", tell_of_lasting),
+    ("silences", end_silences),
+    ("ladder", climb_ladder),
     ("messages", send_messages),
+    ("tickets", follow_tickets),  # asks trackers: who is to be called does not wait for them
     ("statistics", record_statistics),
     ("retention", sweep_old),
     ("rejected_signals", count_rejected),
     ("guard", watch_guard),
     ("audit", seal_audit),
 )
-
-
-def _take_over(ctx: Context, incident: Incident) -> str:
-    """Undo what the dead response left half done, then close, open again or escalate; which of
-    these.
-    """
-    store = ctx.store
-    allowed = int(ctx.config.number("resolver.max_retries"))
-    undone = _undo_what_is_left(ctx, incident.id)
-    with store.transaction("incidents"):
-        now = registry.get(store, incident.id)
-        if registry.is_held(store, incident.id) or now.status not in model.RESPONDING:
-            raise Conflict("incident %s was taken up again" % incident.id)
-        dead = interrupted(store, now.id)
-        may_try_again = now.attempts < allowed and not now.is_cleared and undone != undo.PARTLY
-        message = "the response %s died while the incident was %s" % (now.run_id or "", now.status)
-        if may_try_again:
-            registry.move(store, incident.id, model.OPEN, dispatched_at=None)
-            message += "; another one follows (%d of %d used)" % (now.attempts, allowed)
-        once = "died:%s:%d" % (now.run_id, now.attempts)
-        timeline.record(store, incident.id, "response_died", message, once=once)
-    deeds.settle_dead(ctx, incident.id, dead)
-    if may_try_again:
-        return "reopened"
-    if now.is_cleared and undone != undo.PARTLY:
-        finish.close_incident(ctx, incident.id, resolution=finish.SELF_RESOLVED)
-        return "closed"
-    reason = "undo_failed" if undone == undo.PARTLY else "attempts_used"
-    escalate.escalate_to_oncall(ctx, incident.id, reason=reason)
-    return "escalated"
-
-
-def _undo_what_is_left(ctx: Context, incident_id: str) -> str:
-    """How undoing ended what dead remediations left half done: see `undo_half_done`, or empty when
-    somebody else has the incident and it is theirs to do.
-    """
-    from selfheal.respond.remediate import undo_half_done  # dear to import, and seldom needed
-
-    try:
-        return undo_half_done(ctx, incident_id)
-    except Conflict as error:
-        ctx.log.info("nothing of %s was undone: %s", incident_id, error)
-        return ""

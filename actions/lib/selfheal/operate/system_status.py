@@ -25,7 +25,13 @@ _LEAST_SILENCE_S = 600.0
 _HOUSEKEEPING = "housekeeping"
 # Rows that are written when something happens and not regularly.
 _OCCASIONAL = ("alert_storm", "guard_clock", "remedy_storm")
-_CONFIGURED = ("elk", "log_files", "alertmanager_sensor")  # gone with their settings
+# What is gone with its settings, and which sensor looks at it.
+_SENSORS = {
+    "elk": "ElkErrorSensor",
+    "log_files": "ElkErrorSensor",
+    "kubernetes": "KubernetesHealthSensor",
+    "alertmanager_sensor": "AlertmanagerSensor",
+}
 _WELL = (states.OK, "calm")
 
 
@@ -34,7 +40,7 @@ def system_status(ctx: Context) -> Dict[str, Any]:
     "age_s", "summary", "detail"}], "amiss": names of those that are not}.
 
     `status` is silent for what has not said anything for long, and never for what is configured and
-    has never said anything. A source of errors that was removed from the configuration is left out.
+    has never said anything. A source that was removed from the configuration is left out.
     Times are ISO text in UTC. Raises StoreError.
     """
     now = ctx.clock.now()
@@ -43,7 +49,7 @@ def system_status(ctx: Context) -> Dict[str, Any]:
     components = [
         _component(ctx, name, row, now)
         for name, row in rows.items()
-        if name in expected or name.partition(":")[0] not in _CONFIGURED
+        if name in expected or name.partition(":")[0] not in _SENSORS
     ]
     components += [
         _shown(name, NEVER, None, None, now, "has not said anything yet; %s" % _ask(name), None)
@@ -81,8 +87,8 @@ def _ask(name: str) -> str:
     part = name.partition(":")[0]
     if part == _HOUSEKEEPING:
         return "is the rule selfheal.housekeeping enabled, and does StackStorm's timer run?"
-    if part in _CONFIGURED:
-        sensor = "AlertmanagerSensor" if part == "alertmanager_sensor" else "ElkErrorSensor"
+    sensor = _SENSORS.get(part)
+    if sensor:
         return "is the sensor selfheal.%s enabled, and was it restarted since it was set?" % sensor
     return "see the log of its container"
 

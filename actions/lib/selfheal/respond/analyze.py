@@ -11,6 +11,7 @@ from selfheal.guard import command_check
 from selfheal.incidents import model, registry, timeline
 from selfheal.remedy import plan as plans
 from selfheal.respond.holding import claim_s, held
+from selfheal.respond.looking import look_closely
 
 if TYPE_CHECKING:
     from selfheal.context import Context
@@ -63,7 +64,10 @@ def analyze_incident(
 
 
 def _analyzed(ctx: Context, incident: Incident, run_id: str) -> Dict[str, Any]:
-    analysis = diagnosis.analyze(ctx, incident)
+    looked = look_closely(ctx, incident, run_id)
+    if looked is not None:
+        incident = registry.get(ctx.store, incident.id)  # its cause may be known better now
+    analysis = diagnosis.analyze(ctx, incident, looked)
     if analysis.plan:
         analysis = replace(analysis, plan=_judged(ctx, analysis.plan))
     with ctx.store.transaction("incidents"):

@@ -7,17 +7,19 @@ does. Nothing is done that the gate has not let in.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
+from threading import Thread
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from selfheal.diagnose import solutions
-from selfheal.guard import locks, pause
+from selfheal.guard import clock, command_check, locks, pause
 from selfheal.guard.verdict import Deed, Objection
 from selfheal.incidents import model, registry, timeline
+from selfheal.records import dataclass
 from selfheal.remedy import execute, journal
+from selfheal.remedy import undo as undoing
 from selfheal.remedy.execute import Execution, Job, Note
 from selfheal.remedy.model import Runbook
-from selfheal.respond import deeds, targets
+from selfheal.respond import deeds, silencing, targets
 from selfheal.respond.holding import claim_s, enter
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class _Course:
     extra: Optional[Dict[str, Any]] = None
     is_entered: bool = False
     is_called_off: bool = False
+    silence: Optional[Thread] = None
 
 
 def carry_out(ctx: Context, task: Task) -> Dict[str, Any]:
@@ -59,7 +62,12 @@ def carry_out(ctx: Context, task: Task) -> Dict[str, Any]:
     enter(ctx, incident, task.run_id, model.REMEDIATING)
     execution_id = journal.begin(ctx.store, incident.id, task.run_id, plan)
     deed = deeds.deed_of(
-        incident, plan, execution_id, is_by_hand=not task.run_id, is_approved=task.is_approved
+        incident,
+        plan,
+        execution_id,
+        is_by_hand=not task.run_id,
+        is_approved=task.is_approved,
+        runbook=task.runbook,
     )
     course, started = _Course(), ctx.clock.monotonic()
     try:
@@ -71,40 +79,33 @@ def carry_out(ctx: Context, task: Task) -> Dict[str, Any]:
         )
         with ctx.store.transaction():  # a kill leaves the execution running, or all of it done
             _write_outcome(ctx, incident, execution_id, ended, note, course.extra)
-            locks.release(ctx.store, targets.lock_name(deed.scope), execution_id)
+            targets.release(ctx, targets.lock_names(ctx, deed), execution_id)
+            if ended.outcome != journal.DONE:  # what worked is verified first
+                silencing.end(ctx.store, incident.id, fix_only=True)
         if course.is_entered:
             is_good = _is_good(ended.outcome, course)
             # A response is proven by its next step, which tells the breaker then.
             if is_good is not None or ended.outcome != journal.DONE or deed.is_by_hand:
                 deeds.leave(ctx, deed, is_good, seconds, note)
+        silencing.wait_for(course.silence)
     outcome = journal.FAILED if ended.outcome == journal.INTERRUPTED else ended.outcome
     return answer(incident, outcome, ended.reason, execution_id, _steps(ended))
 
 
 def _go(ctx: Context, task: Task, deed: Deed, note: Note, course: _Course) -> None:
     incident = task.incident
-    turn = targets.take(
-        ctx,
-        incident,
-        deed.scope,
-        deed.execution_id,
-        claim_s(ctx, task.timeout_s),
-        ctx.config.number("resolver.timeout"),
-        task.is_ending,
-        deed.is_by_hand,
-    )
-    if not turn.is_held:
-        course.ended = Execution(turn.outcome, turn.reason, ())
-        if turn.execution_id:
-            inherited = {"inherited_from": turn.execution_id, "incident_id": turn.incident_id}
-            refusal = (turn.data or {}).get("objection")
-            course.extra = dict(inherited, **({"objection": refusal} if refusal else {}))
-            note("remediation_inherited", "%s: %s" % (turn.outcome, turn.reason), inherited)
+    # By a clock that is ahead, the lock of who is at work there seems to have run out.
+    objection = clock.objection(ctx, deed)
+    if objection is not None:
+        words = "%s: %s" % (objection.rule, objection)
+        note(deeds.REFUSED, words, deeds.in_data(deed, [objection]))
+        _refuse(course, objection)
+        return
+    if not _has_turn(ctx, task, deed, note, course):
         return
     objection = deeds.enter(ctx, deed, task.objections, note)
     if objection is not None:
-        course.ended = Execution(journal.REFUSED, str(objection), ())
-        course.extra = {"objection": deeds.as_dict(objection)}
+        _refuse(course, objection)
         return
     course.is_entered = True
     no_yes = task.use_yes(deed.execution_id)
@@ -116,6 +117,7 @@ def _go(ctx: Context, task: Task, deed: Deed, note: Note, course: _Course) -> No
         "runbook %s begins on %s (%s)" % (task.runbook.name, deed.scope, deed.risk),
         {"execution_id": deed.execution_id, "timeout_s": task.timeout_s},
     )
+    course.silence = silencing.while_fixing(ctx, incident, task.timeout_s)
     stopper = _stopper(ctx, task, deed, course)
     job = Job(
         task.runbook,
@@ -127,9 +129,60 @@ def _go(ctx: Context, task: Task, deed: Deed, note: Note, course: _Course) -> No
         note,
     )
     course.ended = execute.carry_out(ctx, job)
+    # While the target is still ours.
+    if course.ended.undo_now and not _lost(ctx, deed, targets.lock_names(ctx, deed)):
+        executions, permit = [deed.execution_id], undo_permit(ctx)
+        undoing.undo(ctx, incident.id, note, executions, task.is_ending, permit)
+
+
+def _has_turn(ctx: Context, task: Task, deed: Deed, note: Note, course: _Course) -> bool:
+    """Take the target, or write into `course` how it ends without an act of our own."""
+    turn = targets.take(
+        ctx,
+        task.incident,
+        targets.lock_names(ctx, deed),
+        deed.execution_id,
+        claim_s(ctx, task.timeout_s),
+        ctx.config.number("resolver.timeout"),
+        task.is_ending,
+        deed.is_by_hand,
+    )
+    if turn.is_held:
+        return True
+    course.ended = Execution(turn.outcome, turn.reason, ())
+    if turn.execution_id:
+        inherited = {"inherited_from": turn.execution_id, "incident_id": turn.incident_id}
+        refusal = (turn.data or {}).get("objection")
+        course.extra = dict(inherited, **({"objection": refusal} if refusal else {}))
+        note("remediation_inherited", "%s: %s" % (turn.outcome, turn.reason), inherited)
+    return False
+
+
+def _refuse(course: _Course, objection: Objection) -> None:
+    course.ended = Execution(journal.REFUSED, str(objection), ())
+    course.extra = {"objection": deeds.as_dict(objection)}
+
+
+def undo_permit(ctx: Context) -> undoing.Permit:
+    """Who is asked about each undo record: the command policy."""
+    return lambda action: command_check.permitted_undo(ctx.config, action)
+
+
+def _lost(ctx: Context, deed: Deed, names: Sequence[str]) -> str:
+    """Why the deed is not ours to go on with, after this process stood still for too long; or
+    empty.
+    """
+    own = journal.ending(ctx.store, deed.execution_id)
+    if own is None or own["status"] != journal.RUNNING:
+        return "this execution was taken for dead meanwhile; who did so takes back what it did"
+    holders = [locks.holder(ctx.store, name) for name in names]
+    others = [one for one in holders if one not in (deed.execution_id, None)]
+    return "its time on the target ran out, and %s is at work there" % others[0] if others else ""
 
 
 def _stopper(ctx: Context, task: Task, deed: Deed, course: _Course) -> Callable[[], str]:
+    names = targets.lock_names(ctx, deed)
+
     def should_stop() -> str:
         if task.is_ending():
             return journal.INTERRUPTED
@@ -137,7 +190,7 @@ def _stopper(ctx: Context, task: Task, deed: Deed, course: _Course) -> Callable[
         if over(now):
             return journal.CLEARED
         holder = locks.holder(ctx.store, registry.lock_name(task.incident.id))
-        reason = pause.stops_running(ctx.store, deed)
+        reason = pause.stops_running(ctx.store, deed) or _lost(ctx, deed, names)
         if task.run_id and holder not in (task.run_id, None):
             reason = "another response has taken over"
         course.is_called_off = course.is_called_off or bool(reason)

@@ -10,6 +10,7 @@ from selfheal.exceptions import ConfigError, InvalidInput
 from selfheal.incidents import model, registry, timeline
 from selfheal.remedy import plan as plans
 from selfheal.respond import deeds, guards, rehearsal, waiting
+from selfheal.respond.decided import DECIDED_PLAN, OBJECTIONS
 from selfheal.respond.holding import held
 
 if TYPE_CHECKING:
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
     from selfheal.context import Context
     from selfheal.incidents.model import Incident
 
-# Keys of incidents.analysis: the hash of the plan that `strategy` was decided for, and what the
-# guards said of it then.
-DECIDED_PLAN = "decided_plan"
-OBJECTIONS = "objections"
 LONGEST_S = 120.0  # some guards ask other systems
 
 

@@ -6,19 +6,23 @@ The gate knows nothing of incidents; this puts the two together.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from selfheal.exceptions import NotFound, SelfhealError
+from selfheal.exceptions import NotFound, Refused, SelfhealError
 from selfheal.guard import gate
 from selfheal.guard.verdict import Deed, Objection
 from selfheal.incidents import registry, timeline
 from selfheal.remedy import journal, recovery
 from selfheal.remedy import plan as plans
+from selfheal.remedy.model import KubernetesAct
 
 if TYPE_CHECKING:
     from selfheal.context import Context
     from selfheal.incidents.model import Incident
     from selfheal.remedy.execute import Note
+    from selfheal.remedy.model import Runbook
+    from selfheal.store import Store
 
 ALLOWED = "guard_allowed"
 REFUSED = "guard_refused"
@@ -31,9 +35,10 @@ def deed_of(
     *,
     is_by_hand: bool = False,
     is_approved: bool = False,
+    runbook: Optional[Runbook] = None,
 ) -> Deed:
     """The deed of carrying out `plan` for `incident` as `execution_id`. A risk that is none counts
-    as destructive.
+    as destructive. `runbook` is what the plan names, where it is about to be done.
     """
     return Deed(
         execution_id=execution_id,
@@ -49,12 +54,30 @@ def deed_of(
         labels=incident.labels,
         is_by_hand=is_by_hand,
         is_approved=is_approved,
+        workload=incident.workload or "",
+        operations=_operations(runbook),
     )
 
 
-def imagined(incident: Incident, plan: Mapping[str, Any]) -> Deed:
+def _operations(runbook: Optional[Runbook]) -> Tuple[KubernetesAct, ...]:
+    """What is changed in Kubernetes: by the steps themselves, not by what a plan says of them."""
+    acts = [step.act for step in runbook.steps] if runbook else []
+    return tuple(act for act in acts if isinstance(act, KubernetesAct))
+
+
+def done_as(store: Store, incident: Incident, execution_id: str) -> Deed:
+    """The deed that was done as `execution_id`, by what was recorded of it."""
+    plan = journal.plan_of(store, execution_id) or {}
+    try:
+        operations = plans.operations_of(plan)
+    except Refused:
+        operations = ()
+    return replace(deed_of(incident, plan, execution_id), operations=operations)
+
+
+def imagined(incident: Incident, plan: Mapping[str, Any], runbook: Runbook) -> Deed:
     """The deed that the plan would be if it began now; it is never done under this name."""
-    return deed_of(incident, plan, "plan:%s" % incident.id)
+    return deed_of(incident, plan, "plan:%s" % incident.id, runbook=runbook)
 
 
 def enter(

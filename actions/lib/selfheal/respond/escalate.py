@@ -2,22 +2,25 @@
 
 A message tells all of a storm, all that wait for one remedy, and a cause that keeps going away and
 coming back; what it covers is handed over with its id. Escalating never depends on the store: when
-that is down, the message goes straight to the webhook and the result says that nothing was
-recorded.
+that is down, the message goes straight to the channels and the result says that nothing was
+recorded. Who is called next, while nobody acknowledges, is `ladder`'s.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Dict, Optional
 
-from selfheal.exceptions import ConfigError, Conflict, NotFound, StoreError
+from selfheal import document
+from selfheal.exceptions import ConfigError, Conflict, NotFound, SelfhealError, StoreError
 from selfheal.guard import locks
 from selfheal.incidents import flapping, model, registry
-from selfheal.notify import messages, outbox
+from selfheal.notify import messages
 from selfheal.notify.reasons import why
-from selfheal.respond import folding, telling
+from selfheal.outbox import letters
+from selfheal.respond import folding, ladder, telling
 from selfheal.respond.approval import record as approval
 from selfheal.respond.finish import HOLD_S, MANUAL
+from selfheal.respond.ticketing import follow_quietly
 from selfheal.store import Store
 from selfheal.text import one_line
 
@@ -39,13 +42,16 @@ def escalate_to_oncall(
     Returns {"incident_id", "status", "escalated", "outbox_id", "delivered", "recorded", "note"}. A
     resolved incident, or one that another living response holds, is left alone and `note` says so;
     so is one of a dry run, unless a person escalates it.
-    With the store down the message is posted straight to the webhook (`recorded` False); raises
-    StoreError when that fails as well. Raises NotFound.
+    The first rung of the ladder is told now (see `ladder`), `delivered` when one channel has it.
+    With the store down it is told directly (`recorded` False); raises StoreError when that fails as
+    well. Raises NotFound.
     """
     try:
         result = _record_escalation(ctx, incident_id, run_id, reason)
     except (StoreError, ConfigError) as error:
-        return telling.past_the_store(
+        from selfheal.respond import past_the_store  # seldom needed
+
+        return past_the_store.tell(
             ctx,
             "escalation",
             "escalation:%s:unrecorded" % incident_id,
@@ -58,7 +64,9 @@ def escalate_to_oncall(
             approval.withdraw(ctx, incident_id, "the incident was escalated")
         except StoreError as error:
             ctx.log.warning("approvals of %s stay asked: %s", incident_id, error)
-    return dict(result, delivered=telling.delivered_now(ctx, result["outbox_id"]), recorded=True)
+        follow_quietly(ctx, incident_id)
+    told = ladder.first_letters(ctx, str(result["outbox_id"]))
+    return dict(result, delivered=ladder.delivered_now(ctx, told), recorded=True)
 
 
 def report_failure(
@@ -80,41 +88,30 @@ def report_failure(
             status[:80],
             ctx.clock.now() // _FAILURE_WINDOW_S,
         )
-        outbox_id = outbox.post(
-            ctx.store, "failure", None, key, messages.failure(subject, status, execution_id)
-        )
+        payload = messages.failure(subject, status, execution_id, telling.web_url(ctx.config))
+        with ctx.store.transaction("incidents"):
+            told = ladder.tell(ctx, "failure", "", key, payload)
     except (StoreError, ConfigError) as error:
-        payload = messages.failure(subject, status, execution_id)
-        if incident_id:
-            payload["incident"] = {"id": incident_id}
-            payload["text"] += "\nIncident: %s" % one_line(incident_id, 80)
-        payload["text"] += "\n\nselfheal's own database failed: %s" % one_line(str(error), 500)
-        return dict(
-            telling.past_the_store(
-                ctx,
-                "failure",
-                "failure:%s:%s" % (subject[:200], execution_id),
-                payload,
-                error,
-                incident_id,
-            ),
-            subject=subject,
+        told_directly = _tell_failure_directly(
+            ctx, subject, messages.failure(subject, status, execution_id), error, incident_id,
+            execution_id,
         )
+        return dict(told_directly, subject=subject)
     return {
         "subject": subject,
         "incident_id": "",
         "status": status,
         "escalated": False,
-        "outbox_id": outbox_id,
-        "delivered": telling.delivered_now(ctx, outbox_id),
+        "outbox_id": told[0],
+        "delivered": ladder.delivered_now(ctx, told),
         "recorded": True,
         "note": "",
     }
 
 
 def tell_of_lasting(ctx: Context) -> Dict[str, Any]:
-    """People are called anew for what was flapping and is not any more: it is back, and stays.
-    Returns {"told": how many}. Raises StoreError.
+    """People are called anew for what was flapping and is not any more: it is back, and stays, and
+    nobody has acknowledged since. Returns {"told": how many}. Raises StoreError.
     """
     store, told = ctx.store, 0
     for known in flapping.lasting(store, 60.0 * ctx.config.number("safety.flap_quiet_minutes")):
@@ -123,10 +120,41 @@ def tell_of_lasting(ctx: Context) -> Dict[str, Any]:
             "(SELECT group_key FROM incidents WHERE id = ?)",
             (model.RESOLVED, known.incident_id),
         )
-        if found and found["status"] == model.ESCALATED and found["cleared_at"] is None:
+        if not found or _is_taken(store, str(found["id"]), known.back_at):
+            continue
+        if found["status"] == model.ESCALATED and found["cleared_at"] is None:
             result = escalate_to_oncall(ctx, str(found["id"]), reason=LASTING)
             told += int(bool(result["escalated"]))
     return {"told": told}
+
+
+def _is_taken(store: Store, incident_id: str, since: Optional[float]) -> bool:
+    """Whether somebody has acknowledged the incident since then."""
+    found = store.value(
+        "SELECT 1 FROM incident_events WHERE incident_id = ? AND kind = ? AND at >= ? LIMIT 1",
+        (incident_id, "acknowledged", since),
+    )
+    return found is not None
+
+
+def _tell_failure_directly(
+    ctx: Context,
+    subject: str,
+    payload: Dict[str, Any],
+    problem: SelfhealError,
+    incident_id: str,
+    execution_id: str,
+) -> Dict[str, Any]:
+    from selfheal.respond import past_the_store  # seldom needed
+
+    lost = ["Incident: %s" % one_line(incident_id, 80)] if incident_id else []
+    lost.append("selfheal's own database failed: %s" % one_line(str(problem), 500))
+    payload["text"] += "\n%s" % "\n\n".join(lost)
+    payload["document"] += document.dumped((document.text(*lost),))
+    if incident_id:
+        payload["incident"] = {"id": incident_id}
+    key = "failure:%s:%s" % (subject[:200], execution_id)
+    return past_the_store.tell(ctx, "failure", key, payload, problem, incident_id)
 
 
 def _record_escalation(
@@ -144,7 +172,7 @@ def _record_escalation(
     with store.transaction("incidents"):
         incident = registry.get(store, incident_id)
         key = folding.own_key(incident) + (":%s" % reason if reason == LASTING else "")
-        known = result["outbox_id"] = outbox.find(store, key)
+        known = result["outbox_id"] = letters.find(store, key)
         if incident.status == model.RESOLVED:
             registry.release(store, incident_id, run_id)
             return dict(
@@ -164,9 +192,10 @@ def _record_escalation(
         fold = None if known else folding.find(ctx, incident, reason)
         if fold is not None:
             result.update(outbox_id=fold.outbox_id, note=fold.words)
+            ladder.join(ctx, incident, fold.outbox_id)
         elif not known:
-            payload = messages.escalation(telling.account_of(store, incident), reason)
-            result["outbox_id"] = outbox.post(store, "escalation", incident_id, key, payload)
+            payload = messages.escalation(telling.account(ctx, incident), reason)
+            result["outbox_id"] = ladder.call(ctx, incident, key, payload)
             flapping.tell(store, incident, str(result["outbox_id"]))
         _hand_over(store, incident, run_id, reason, str(result["outbox_id"]), fold)
     return dict(result, escalated=True)

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Dict
 from selfheal.exceptions import Conflict, InvalidInput
 from selfheal.guard import locks
 from selfheal.incidents import model, registry
-from selfheal.notify import messages, outbox
+from selfheal.outbox import letters
 from selfheal.remedy import journal
-from selfheal.respond import telling
+from selfheal.respond import ladder, silencing, ticketing
 from selfheal.respond.approval import record as approval
 from selfheal.store import Store
 from selfheal.text import one_line
 from selfheal.tickets import record as tickets
+from selfheal.tickets import trackers
 
 if TYPE_CHECKING:
     from selfheal.context import Context
@@ -64,9 +65,12 @@ def close_incident(
                 resolution = REMEDIATED
             message = _CLOSING_WORDS[resolution] + ("; %s" % note if note else "")
             closed = registry.resolve(store, incident_id, resolution, message, run_id)
+            silencing.end(store, incident_id)
     after = registry.get(store, incident_id)
     if after.status == model.RESOLVED:
         approval.withdraw(ctx, incident_id, "the incident was closed")
+        ladder.settle_quietly(ctx)
+    ticketing.follow_quietly(ctx, incident_id)
     return {
         "incident_id": incident_id,
         "status": after.status,
@@ -91,20 +95,30 @@ def observe_incident(ctx: Context, incident_id: str, run_id: str = "") -> Dict[s
             registry.hand_over(
                 store, incident_id, model.OBSERVED, _observed_words(incident), run_id=run_id
             )
+    ticketing.follow_quietly(ctx, incident_id)
     return {"incident_id": incident_id, "status": registry.get(store, incident_id).status}
 
 
 def create_incident_ticket(ctx: Context, incident_id: str, run_id: str = "") -> Dict[str, Any]:
-    """Make a ticket of the incident: one message of kind ticket, once per incident and reopening.
+    """Make a ticket of the incident in each configured tracker; without one, one message of kind
+    ticket to the webhook. Once per incident and reopening.
 
-    Returns {"incident_id", "status", "outbox_id", "delivered", "note"}; a closed incident gets no
-    new ticket. Raises NotFound, and Conflict when our run lost the incident to another.
+    Returns {"incident_id", "status", "outbox_id", "delivered", "note", "tickets": [{"tracker",
+    "number", "url", "status", "opening"}]}; a closed incident gets no new ticket. Raises NotFound,
+    and Conflict when our run lost the incident to another.
     """
+    if trackers.names(ctx.config):
+        from selfheal.respond import ticket_handover
+
+        return ticket_handover.hand_over(ctx, incident_id, run_id)
+    from selfheal.notify import messages  # closing needs none of them
+    from selfheal.respond import telling
+
     store, note = ctx.store, ""
     with store.transaction("incidents"):
         incident = registry.get(store, incident_id)
         key = tickets.key(incident)
-        outbox_id = outbox.find(store, key)
+        outbox_id = letters.find(store, key)
         if incident.status == model.RESOLVED:
             note = "the incident is closed; no ticket was made"
             registry.release(store, incident_id, run_id)
@@ -116,7 +130,7 @@ def create_incident_ticket(ctx: Context, incident_id: str, run_id: str = "") -> 
                     messages.ticket(telling.account_of(store, incident)),
                     ticket=tickets.fields(incident),
                 )
-                outbox_id = outbox.post(store, tickets.KIND, incident_id, key, payload)
+                outbox_id = letters.post(store, tickets.KIND, incident_id, key, payload)
             if is_new or incident.status in model.ACTIVE:
                 words = "handed over as a ticket" + ("" if is_new else ", the one made before")
                 registry.hand_over(
@@ -129,6 +143,7 @@ def create_incident_ticket(ctx: Context, incident_id: str, run_id: str = "") -> 
         "outbox_id": outbox_id,
         "delivered": telling.delivered_now(ctx, outbox_id),
         "note": note,
+        "tickets": [],
     }
 
 

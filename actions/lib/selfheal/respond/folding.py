@@ -7,16 +7,18 @@ could not be undone, and what a person hands over, is always told in a message o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional
+from dataclasses import field
+from typing import TYPE_CHECKING, Any, Dict, Mapping, Optional, Tuple
 
 from selfheal.exceptions import NotFound
 from selfheal.guard import storm
 from selfheal.incidents import flapping, registry
-from selfheal.notify import messages, outbox, storms
+from selfheal.notify import messages, storms
 from selfheal.notify.reasons import BY_HAND, REASONS
+from selfheal.outbox import letters
+from selfheal.records import dataclass
 from selfheal.remedy import journal
-from selfheal.respond import telling
+from selfheal.respond import calls, ladder, telling
 
 if TYPE_CHECKING:
     from selfheal.context import Context
@@ -65,14 +67,17 @@ def _of_storm(ctx: Context, incident: Incident, reason: str) -> Optional[Fold]:
         return None
     data = said["data"]
     storm_id = str(data["storm_id"])
-    key = "storm:%s" % storm_id
-    outbox_id = outbox.find(ctx.store, key)
+    first = "storm:%s" % storm_id
+    key, outbox_id = _living(ctx.store, first)
     if not outbox_id:
         began_at = float(data.get("began_at") or incident.opened_at)
+        if key != first:  # what it brought before is over and was told
+            began_at = max(began_at, incident.opened_at)
         known = storm.Storm(storm_id, began_at, int(data.get("count") or 1), began_at)
         listing = storm.incidents_of(ctx, known)
-        payload = storms.payload(storm_id, began_at, str(said.get("reason")), listing)
-        outbox_id = outbox.post(ctx.store, "escalation", incident.id, key, payload)
+        words = str(said.get("reason"))
+        payload = storms.payload(storm_id, began_at, words, listing, incident.id)
+        outbox_id = ladder.call(ctx, incident, key, payload)
     words = "with all incidents of the storm %s in the one message %s" % (storm_id, outbox_id)
     return Fold(STORM, outbox_id, words, {"storm_id": storm_id})
 
@@ -104,13 +109,12 @@ def _of_remedy(ctx: Context, incident: Incident, reason: str) -> Optional[Fold]:
     if last["started_at"] < registry.began_at(store, incident):
         return None  # of an opening that is over; people were told of that one
     inherited = last["outcome"].get("inherited_from")
-    key = "escalation:execution:%s" % (inherited or last["id"])
-    outbox_id = outbox.find(store, key)
+    key, outbox_id = _living(store, "escalation:execution:%s" % (inherited or last["id"]))
     if inherited and not outbox_id:
         outbox_id = _message_of(store, str(last["outcome"].get("incident_id")))
     if inherited and not outbox_id:
-        payload = messages.escalation(telling.account_of(store, incident), reason)
-        outbox_id = outbox.post(store, "escalation", incident.id, key, payload)
+        payload = messages.escalation(telling.account(ctx, incident), reason)
+        outbox_id = ladder.call(ctx, incident, key, payload)
     if not outbox_id:
         return None
     execution_id = str(inherited or last["id"])
@@ -123,9 +127,23 @@ def _of_remedy(ctx: Context, incident: Incident, reason: str) -> Optional[Fold]:
 
 def _message_of(store: Store, incident_id: str) -> str:
     try:
-        return outbox.find(store, own_key(registry.get(store, incident_id)))
+        found = letters.find(store, own_key(registry.get(store, incident_id)))
     except NotFound:
         return ""
+    return "" if calls.is_over(store, found) else found
+
+
+def _living(store: Store, first: str) -> Tuple[str, str]:
+    """(the key, the letter's id or nothing) of the message that tells what `first` is the key of.
+    One that was told to be over wakes nobody: after it comes another, with a number.
+    """
+    key, number = first, 1
+    while True:
+        found = letters.find(store, key)
+        if not found or not calls.is_over(store, found):
+            return key, found
+        number += 1
+        key = "%s:%d" % (first, number)
 
 
 def _of_flapping(store: Store, incident: Incident) -> Optional[Fold]:

@@ -5,19 +5,22 @@ Read only, and nothing is taken: the gate is asked again just before the first s
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 from selfheal.exceptions import ConfigError, Refused, StoreError
-from selfheal.guard import command_check, gate, quiet, storm, windows
+from selfheal.guard import command_check, gate, quiet, storm, tolls, windows
 from selfheal.guard.verdict import Objection
+from selfheal.records import dataclass
 from selfheal.remedy import plan as plans
 from selfheal.respond import deeds
+from selfheal.respond.previews import previews
 from selfheal.text import iso, one_line
 
 if TYPE_CHECKING:
     from selfheal.context import Context
     from selfheal.incidents.model import Incident
+    from selfheal.remedy.model import Runbook
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def ask(ctx: Context, incident: Incident) -> Says:
     rules = {one.rule for one in objections}
     facts.update(
         is_paused="pause" in rules,
-        is_denied="command" in rules,
+        is_denied=bool(rules & _DENYING),
         is_storm="storm" in rules,
         budget_ok="budget" not in rules,
         breaker_ok="breaker" not in rules,
@@ -59,17 +62,32 @@ def ask(ctx: Context, incident: Incident) -> Says:
 
 
 # Rules that have a fact of their own; any other bars the deed.
-_KNOWN = {"pause", "command", "storm", "budget", "breaker", "wait", "window"}
+_DENYING = {"command", tolls.TARGET}
+_KNOWN = {"pause", "storm", "budget", "breaker", "wait", "window"} | _DENYING
 
 
 def _of_plan(ctx: Context, incident: Incident) -> Tuple[List[Objection], Tuple[str, ...]]:
     plan = incident.plan or {}
     try:
-        judged = command_check.judge(ctx.config, plans.reload(plan))
+        runbook = plans.reload(plan)
+        judged = command_check.judge(ctx.config, runbook)
     except Refused as error:
         advice = "analyze the incident again; until then a person acts"
         return [Objection("plan", one_line(str(error), 500), advice)], ()
-    return gate.look(ctx, deeds.imagined(incident, plan), judged.objections), judged.asks
+    objections = gate.look(ctx, deeds.imagined(incident, plan, runbook), judged.objections)
+    return objections or _unfit(ctx, incident, runbook), judged.asks
+
+
+def _unfit(ctx: Context, incident: Incident, runbook: Runbook) -> List[Objection]:
+    """Why the first step, one in Kubernetes, is not for this target as it is now: better known at
+    the decision than when a remedy is refused.
+    """
+    seen = previews(ctx, incident, replace(runbook, steps=runbook.steps[:1]))
+    return [
+        Objection(tolls.TARGET, one["refused"], tolls.ADVICE)
+        for one in seen.values()
+        if "refused" in one
+    ]
 
 
 def _storm(ctx: Context) -> Optional[Objection]:

@@ -14,6 +14,7 @@ from selfheal.exceptions import Conflict
 from selfheal.guard import locks
 from selfheal.ids import new_id
 from selfheal.incidents import model, registry
+from selfheal.respond import ticketing
 
 if TYPE_CHECKING:
     from selfheal.context import Context
@@ -33,11 +34,13 @@ def held(ctx: Context, incident: Incident, run_id: str, longest_s: float = 0.0) 
     holds it.
 
     The claim of a run outlives the step, since its next one follows; that of a hand ends with it.
+    What the step did, the incident's tickets are told.
     """
     ttl_s = claim_s(ctx, longest_s)
     if run_id:
         registry.hold(ctx.store, incident, run_id, ttl_s)
         yield
+        ticketing.follow_quietly(ctx, incident.id)
         return
     name, owner = registry.lock_name(incident.id), new_id("hand", ctx.clock.now())
     if not locks.acquire(ctx.store, name, owner, ttl_s):
@@ -49,6 +52,7 @@ def held(ctx: Context, incident: Incident, run_id: str, longest_s: float = 0.0) 
         yield
     finally:
         locks.release(ctx.store, name, owner)
+    ticketing.follow_quietly(ctx, incident.id)
 
 
 def enter(ctx: Context, incident: Incident, run_id: str, status: str) -> None:

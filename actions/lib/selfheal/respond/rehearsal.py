@@ -4,15 +4,17 @@ how it would be undone, what would prove it, and what the guards say of it now.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence
 
 from selfheal.exceptions import Refused
 from selfheal.guard import command_check, gate
 from selfheal.guard.command_check import Judged
-from selfheal.remedy import execute, journal, values
+from selfheal.remedy import journal, values
 from selfheal.remedy import plan as plans
 from selfheal.remedy.model import Runbook
+from selfheal.remedy.words import step_in_words
 from selfheal.respond import carrying, deeds
+from selfheal.respond.previews import in_words, previews
 from selfheal.text import counted
 
 if TYPE_CHECKING:
@@ -42,9 +44,10 @@ def planned(
     steps = [
         {"name": step["name"], "status": "planned", "seconds": 0.0} for step in data["steps"]
     ]
+    refusals = [_against(step["preview"]) for step in data["steps"] if "preview" in step]
     return dict(
         carrying.answer(incident, journal.PLANNED, "dry run", execution_id, steps),
-        objections=[one["reason"] for one in data["objections"]],
+        objections=[one["reason"] for one in data["objections"]] + list(filter(None, refusals)),
     )
 
 
@@ -71,16 +74,21 @@ def note_plan(ctx: Context, incident: Incident, run_id: str) -> None:
 def shown(
     ctx: Context, incident: Incident, runbook: Runbook, judged: Judged, is_by_hand: bool = False
 ) -> Dict[str, Any]:
-    """{"plan", "steps": [{"name", "kind", "what", "undo", "argv"...}], "values", "verify",
-    "objections"}. Raises Refused when a value lacks.
+    """{"plan", "steps": [{"name", "kind", "what", "undo", "argv"..., "preview"}], "values",
+    "verify", "objections"}. Raises Refused when a value lacks.
     """
     plan = incident.plan or {}
     deed = deeds.deed_of(
-        incident, plan, "plan:%s" % incident.id, is_by_hand=is_by_hand
+        incident, plan, "plan:%s" % incident.id, is_by_hand=is_by_hand, runbook=runbook
     )
+    steps = [_step(step, judged, plan.get("undoable") or ()) for step in runbook.steps]
+    seen = previews(ctx, incident, runbook)
     return {
         "plan": plan,
-        "steps": [_step(step, judged) for step in runbook.steps],
+        "steps": [
+            dict(step, preview=seen[step["name"]]) if step["name"] in seen else step
+            for step in steps
+        ],
         "values": values.variables(runbook, incident, {}),
         "verify": list(runbook.verify),
         "risk": judged.risk,
@@ -92,12 +100,17 @@ def shown(
     }
 
 
-def _step(step: Any, judged: Judged) -> Dict[str, Any]:
+def _against(preview: Dict[str, str]) -> str:
+    """What stands against a step in Kubernetes, or that its rehearsal failed; empty for nothing."""
+    return preview.get("refused") or ("" if "now" in preview else in_words(preview))
+
+
+def _step(step: Any, judged: Judged, undoable: Sequence[str]) -> Dict[str, Any]:
     found: Dict[str, Any] = {
         "name": step.name,
         "kind": step.kind,
-        "what": execute.in_words(step),
-        "undo": step.undo is not None,
+        "what": step_in_words(step),
+        "undo": step.name in undoable,
     }
     for is_undo, prefix in ((False, ""), (True, "undo_")):
         one = _judged_of(judged, step.name, is_undo)
@@ -120,6 +133,11 @@ def _judged_of(judged: Judged, name: str, is_undo: bool) -> Optional[Dict[str, A
 def _in_words(incident: Incident, runbook: Runbook, data: Dict[str, Any]) -> str:
     objections: List[Dict[str, Any]] = data["objections"]
     against = "".join(
+        "; %s: %s" % (step["name"], in_words(step["preview"]))
+        for step in data["steps"]
+        if "preview" in step
+    )
+    against += "".join(
         "; the guard %s objects: %s; %s" % (one["rule"], one["reason"], one["advice"])
         for one in objections
     )

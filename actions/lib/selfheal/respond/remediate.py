@@ -12,10 +12,10 @@ import signal
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Sequence, Tuple
 
 from selfheal.decide import strategy
-from selfheal.exceptions import Refused
+from selfheal.exceptions import Conflict, Refused
 from selfheal.guard import command_check
 from selfheal.incidents import registry
 from selfheal.remedy import catalogue, journal, recovery, values
@@ -23,9 +23,9 @@ from selfheal.remedy import plan as plans
 from selfheal.remedy import undo as undoing
 from selfheal.remedy.execute import Note
 from selfheal.remedy.model import Runbook
-from selfheal.respond import approval, carrying, deeds, rehearsal
+from selfheal.respond import approval, carrying, deeds, rehearsal, targets
 from selfheal.respond.approval import people
-from selfheal.respond.decide import DECIDED_PLAN
+from selfheal.respond.decided import DECIDED_PLAN
 from selfheal.respond.holding import held
 from selfheal.respond.targets import TARGET_WAIT_S
 from selfheal.text import counted
@@ -45,11 +45,30 @@ def remediate(
     "seconds"}], "execution_id", "reason"}. Raises NotFound, Conflict (another response, or a
     remediation that still runs), StoreError.
     """
+    return _carried_out(ctx, incident_id, run_id, dry_run)
+
+
+def remediate_by(
+    ctx: Context, incident_id: str, choose: Callable[[Incident], None]
+) -> Dict[str, Any]:
+    """As `remediate` by hand, with the plan that `choose` writes into the incident's row while the
+    incident is held: no other plan can come between.
+    """
+    return _carried_out(ctx, incident_id, "", False, choose)
+
+
+def _carried_out(
+    ctx: Context,
+    incident_id: str,
+    run_id: str,
+    dry_run: bool,
+    choose: Callable[[Incident], None] = lambda incident: None,
+) -> Dict[str, Any]:
     incident = registry.get(ctx.store, incident_id)
     limit_s = ctx.config.number("resolver.timeout")
     # The same remedy of another incident is waited for as long as it may take.
     waits_s = max(TARGET_WAIT_S, limit_s)
-    longest_s = waits_s + limit_s + undoing.longest_s(ctx.store, incident_id)
+    longest_s = waits_s + limit_s + undoing.longest_s(ctx.store, incident_id) + TARGET_WAIT_S
     with held(ctx, incident, run_id, longest_s), _told_to_end() as is_ending:
         note = carrying.note_for(ctx, incident_id, run_id)
         is_dry = dry_run or incident.dry_run
@@ -59,6 +78,9 @@ def remediate(
         if reason and not trouble:  # a failed undo is told although the signal is gone
             note("remediation_cleared", "nothing was done: %s" % reason, {})
             return carrying.answer(incident, journal.CLEARED, reason)
+        if not trouble:
+            choose(incident)
+            incident = registry.get(ctx.store, incident_id)
         try:
             if trouble:
                 raise Refused(trouble)
@@ -103,7 +125,8 @@ def undo_remediation(ctx: Context, incident_id: str, run_id: str = "") -> Dict[s
     """Take back what the incident's remedies did and the signal did not prove, the last step first.
 
     Returns {"outcome": undone|nothing|partly, "undone", "failed"}. Raises NotFound, StoreError, and
-    Conflict while another response holds the incident or a remediation of it still runs.
+    Conflict while another response holds the incident, a remediation of it still runs, or another
+    remedy is at work on its target and does not end.
     """
     return _taken_back(ctx, incident_id, run_id)
 
@@ -122,7 +145,10 @@ def _taken_back(
     ctx: Context, incident_id: str, run_id: str, is_half_done: bool = False
 ) -> Dict[str, Any]:
     incident = registry.get(ctx.store, incident_id)
-    longest_s = TARGET_WAIT_S + undoing.longest_s(ctx.store, incident_id)
+    waits_s = 0.0 if is_half_done else TARGET_WAIT_S  # housekeeping comes again
+    if run_id:
+        waits_s = max(TARGET_WAIT_S, ctx.config.number("resolver.timeout"))
+    longest_s = waits_s + undoing.longest_s(ctx.store, incident_id)
     with held(ctx, incident, run_id, longest_s), _told_to_end() as is_ending:
         note = carrying.note_for(ctx, incident_id, run_id)
         deeds.interrupted(ctx, incident_id, run_id)
@@ -130,8 +156,7 @@ def _taken_back(
         left = journal.half_done(ctx.store, incident_id) if is_half_done else []
         result = undoing.Undoing(0, 0)
         if left or not is_half_done:
-            permit = _undo_permit(ctx)
-            result = undoing.undo(ctx, incident_id, note, left, is_ending, permit)
+            result = _undone(ctx, incident, note, left, is_ending, waits_s)
         words = {
             undoing.NOTHING: "there was nothing to undo",
             undoing.UNDONE: "undone: %s" % counted(result.undone, "step"),
@@ -140,6 +165,30 @@ def _taken_back(
         }[result.outcome]
         note("undo_finished", words, {"undone": result.undone, "failed": result.failed})
     return {"outcome": result.outcome, "undone": result.undone, "failed": result.failed}
+
+
+def _undone(
+    ctx: Context,
+    incident: Incident,
+    note: Note,
+    executions: Sequence[str],
+    is_ending: Callable[[], str],
+    waits_s: float,
+) -> undoing.Undoing:
+    """Undo what is owed (only by `executions`, if given) while no remedy is at work on its targets.
+    Raises Conflict when one is, for longer than `waits_s` seconds.
+    """
+    owed = journal.owed_undos(ctx.store, incident.id, executions)
+    names = {
+        name
+        for execution_id in {str(row["execution_id"]) for row in owed}
+        for name in targets.lock_names(ctx, deeds.done_as(ctx.store, incident, execution_id))
+    }
+    ttl_s = TARGET_WAIT_S + undoing.longest_s(ctx.store, incident.id)
+    with targets.alone(ctx, sorted(names), ttl_s, waits_s, is_ending):
+        return undoing.undo(
+            ctx, incident.id, note, executions, is_ending, carrying.undo_permit(ctx)
+        )
 
 
 def _recover(
@@ -155,20 +204,19 @@ def _recover(
             "an earlier remediation was left half done; it is undone first",
             {"executions": left},
         )
-        result = undoing.undo(ctx, incident.id, note, left, is_ending, _undo_permit(ctx))
+        try:
+            result = _undone(ctx, incident, note, left, is_ending, TARGET_WAIT_S)
+        except Conflict as error:
+            return str(error)
         if result.failed:
             return (
                 "%s of an earlier remediation could not be undone, and nothing else is done before "
                 "that is; mend what stood in its way (heal timeline %s) and run st2 run "
-                "selfheal.undo_remediation %s" %
+                "selfheal.undo_remediation incident_id=%s" %
                 (counted(result.failed, "step"), incident.id, incident.id)
             )
     journal.keep(ctx.store, "incident_id", incident.id)  # done then, and never disproven
     return ""
-
-
-def _undo_permit(ctx: Context) -> undoing.Permit:
-    return lambda action: command_check.permitted_undo(ctx.config, action)
 
 
 def _permitted(
@@ -179,16 +227,18 @@ def _permitted(
     """
     if not incident.plan:
         raise Refused(
-            "incident %s has no plan; analyze it first: st2 run selfheal.analyze_incident %s"
+            "incident %s has no plan; analyze it first: st2 run "
+            "selfheal.analyze_incident incident_id=%s"
             % (incident.id, incident.id)
         )
     runbook = plans.reload(incident.plan)
-    if not catalogue.is_searched(ctx.config, os.path.dirname(runbook.path)):
+    is_own = incident.plan.get("remedy") == plans.KUBERNETES  # no file stands behind it
+    if not is_own and not catalogue.is_searched(ctx.config, os.path.dirname(runbook.path)):
         raise Refused(
             "the planned runbook %s lies in none of the directories of resolver.runbook_paths; "
             "analyze the incident again" % runbook.path
         )
-    needs_yes = not _was_decided(incident) if run_id else _is_for_approvers(ctx, incident.plan)
+    needs_yes = not _was_decided(incident) if run_id else is_for_approvers(ctx, incident.plan)
     if needs_yes and (run_id or not is_dry):
         refusal = approval.refusal(ctx.store, incident, plans.hash_of(incident.plan))
         if refusal and run_id:
@@ -214,7 +264,7 @@ def _permitted(
     return runbook, needs_yes
 
 
-def _is_for_approvers(ctx: Context, plan: Mapping[str, Any]) -> bool:
+def is_for_approvers(ctx: Context, plan: Mapping[str, Any]) -> bool:
     """Whether not even a hand carries out `plan` without a yes: some are named whose yes counts,
     and by its words, not by doubts about the diagnosis, it is one to be asked about.
     """

@@ -7,15 +7,19 @@ crash together cost one restart. Another remedy waits for its turn. A dead run f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping, Optional
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
+from selfheal.exceptions import ConfigError, Conflict
 from selfheal.guard import locks
+from selfheal.ids import new_id
 from selfheal.incidents import registry
-from selfheal.remedy import journal
+from selfheal.records import dataclass
+from selfheal.remedy import journal, values
 
 if TYPE_CHECKING:
     from selfheal.context import Context
+    from selfheal.guard.verdict import Deed
     from selfheal.incidents.model import Incident
 
 TARGET_WAIT_S = 60.0
@@ -47,22 +51,46 @@ def lock_name(scope: str) -> str:
     return "target:%s" % scope.casefold()
 
 
+def lock_names(ctx: Context, deed: Deed) -> Tuple[str, ...]:
+    """The locks that the deed takes: its scope, and where it changes something in Kubernetes the
+    object itself, whatever alerts call its cluster.
+    """
+    names = [lock_name(deed.scope)]
+    if deed.operations:
+        try:
+            cluster = ctx.config.target_name("kubernetes", deed.cluster)
+        except ConfigError:
+            cluster = None  # nothing is done there then
+        place = values.workload_of(deed)
+        own = [place["namespace"], place["name"]]
+        if place["kind"] == "Node":
+            own[0] = "node"
+        names.append(lock_name("/".join(["kubernetes:%s" % (cluster or ""), *own])))
+    return tuple(names)
+
+
+def release(ctx: Context, names: Sequence[str], owner: str) -> None:
+    """Free those of the locks that `owner` holds. Raises StoreError."""
+    for name in names:
+        locks.release(ctx.store, name, owner)
+
+
 def take(
     ctx: Context,
     incident: Incident,
-    scope: str,
+    names: Sequence[str],
     owner: str,
     ttl_s: float,
     longest_s: float,
     is_ending: Callable[[], str],
     is_by_hand: bool,
 ) -> Turn:
-    """Take the target `scope` for the incident's plan as execution `owner` for `ttl_s` seconds,
-    waiting for the same remedy at most `longest_s` seconds and for another TARGET_WAIT_S. Raises
-    StoreError.
+    """Take the target (all locks of `names`) for the incident's plan as execution `owner` for
+    `ttl_s` seconds, waiting for the same remedy at most `longest_s` seconds and for another
+    TARGET_WAIT_S. Raises StoreError.
     """
     plan = incident.plan or {}
-    target, started = lock_name(scope), ctx.clock.monotonic()
+    started = ctx.clock.monotonic()
     followed = ""
     while True:
         turn = _ended(ctx, followed) if followed else None
@@ -70,13 +98,14 @@ def take(
             if not turn.is_held:
                 return turn
             followed = ""  # it ended without saying anything for us
-        if locks.acquire(ctx.store, target, owner, ttl_s):
+        taken_by = _acquire(ctx, names, owner, ttl_s)
+        if taken_by is None:
             turn = None if is_by_hand else _recent(ctx, incident, plan)
             if turn is None:
                 return Turn()
-            locks.release(ctx.store, target, owner)
+            release(ctx, names, owner)
             return turn
-        holder = locks.holder(ctx.store, target)
+        holder = locks.holder(ctx.store, taken_by)
         followed = followed or (holder if holder and _is_same(ctx, holder, plan) else "")
         if is_ending():
             return Turn(journal.REFUSED, "this process was told to end")
@@ -86,9 +115,43 @@ def take(
                 journal.REFUSED,
                 "another remedy (%s) is at work on %s and did not end within %g s; wait for its "
                 "end and run automated_remediation, or see what keeps it"
-                % (holder, target, limit_s),
+                % (holder, taken_by, limit_s),
             )
         ctx.clock.sleep(_LOOK_S)
+
+
+@contextmanager
+def alone(
+    ctx: Context, names: Sequence[str], ttl_s: float, wait_s: float, is_ending: Callable[[], str]
+) -> Iterator[None]:
+    """Hold targets (all locks of `names`) for `ttl_s` seconds while something is taken back there.
+    Raises Conflict when a remedy is at work on one and does not end within `wait_s` seconds.
+    """
+    owner, started = new_id("und", ctx.clock.now()), ctx.clock.monotonic()
+    while True:
+        taken_by = _acquire(ctx, names, owner, ttl_s)
+        if taken_by is None:
+            break
+        if is_ending() or ctx.clock.monotonic() - started >= wait_s:
+            raise Conflict(
+                "another remedy (%s) is at work on %s, so nothing was taken back there yet; wait "
+                "for its end, then run st2 run selfheal.undo_remediation, or see what keeps it"
+                % (locks.holder(ctx.store, taken_by), taken_by)
+            )
+        ctx.clock.sleep(_LOOK_S)
+    try:
+        yield
+    finally:
+        release(ctx, names, owner)
+
+
+def _acquire(ctx: Context, names: Sequence[str], owner: str, ttl_s: float) -> Optional[str]:
+    """Take all locks of `names`, or none and say which one another holds."""
+    for number, name in enumerate(names):
+        if not locks.acquire(ctx.store, name, owner, ttl_s):
+            release(ctx, names[:number], owner)
+            return name
+    return None
 
 
 def _is_same(ctx: Context, execution_id: str, plan: Mapping[str, Any]) -> bool:

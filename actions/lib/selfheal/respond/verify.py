@@ -10,7 +10,7 @@ from selfheal.guard import locks
 from selfheal.incidents import model, registry, timeline
 from selfheal.remedy import journal
 from selfheal.remedy import plan as plans
-from selfheal.respond import carrying, deeds
+from selfheal.respond import carrying, deeds, silencing
 from selfheal.respond.holding import enter, held
 from selfheal.verify import ask, errors
 from selfheal.verify.model import DEFAULT_CHECKS, AlertCheck, Check, parse_checks
@@ -159,6 +159,8 @@ def _record(
             },
             run_id or None,
         )
+        if not watched.resolved:
+            silencing.end(ctx.store, incident.id, fix_only=True)
 
 
 def _settle(ctx: Context, incident: Incident, run_id: str, watched: Watched) -> None:

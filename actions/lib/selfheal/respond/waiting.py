@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Dict, List
 from selfheal.exceptions import NotFound
 from selfheal.incidents import model, registry
 from selfheal.incidents.dispatch import dispatch
-from selfheal.store import Store, checkpoints, load
+from selfheal.store import Store, checkpoints
 
 if TYPE_CHECKING:
     from selfheal.context import Context
 
-_PREFIX, _END = "again:", "again;"
+_PREFIX = "again:"
 _KEPT_S = 86400.0
 
 
@@ -32,15 +32,12 @@ def take_up(ctx: Context) -> Dict[str, Any]:
     """
     store, now = ctx.store, ctx.store.now()
     due, over = [], []
-    for row in store.query(
-        "SELECT name, value, updated_at FROM checkpoints WHERE name >= ? AND name < ?",
-        (_PREFIX, _END),
-    ):
-        at = checkpoints.number(_parsed(row["value"]), "until")
+    for row in checkpoints.under(store, _PREFIX):
+        at = checkpoints.number(row["value"], "until")
         # A time that is none, or from before the clock was set back, is as good as past.
         if at is not None and now < at <= now + _KEPT_S:
             continue
-        incident_id = str(row["name"])[len(_PREFIX):]
+        incident_id = str(row["name"])
         try:
             incident = registry.get(store, incident_id)
         except NotFound:
@@ -60,13 +57,4 @@ def take_up(ctx: Context) -> Dict[str, Any]:
 
 
 def _forget(store: Store, incidents: List[str]) -> None:
-    store.execute_many(
-        "DELETE FROM checkpoints WHERE name = ?", [(_PREFIX + one,) for one in incidents]
-    )
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return load(text)
-    except ValueError:
-        return None
+    checkpoints.forget(store, [_PREFIX + one for one in incidents])

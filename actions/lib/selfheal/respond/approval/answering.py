@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Dict, Sequence, Tuple
 from selfheal.exceptions import InvalidInput, NotFound, Refused
 from selfheal.incidents import model, registry, timeline
 from selfheal.remedy import plan as plans
-from selfheal.respond.approval import people, record
+from selfheal.respond.approval import codes, people, record
 from selfheal.text import iso, one_line, scrub
 
 if TYPE_CHECKING:
@@ -21,16 +21,25 @@ if TYPE_CHECKING:
     from selfheal.store import Row, Store
 
 MAX_COMMENT = 500
+CHAT = "chat"
 _ID = re.compile(r"(?:apr|inc)-[0-9A-Za-z_-]{1,60}\Z")
 
 
-def approve(ctx: Context, question: str, comment: str = "", who: str = "") -> Dict[str, Any]:
+def approve(
+    ctx: Context,
+    question: str,
+    comment: str = "",
+    who: str = "",
+    code: str = "",
+    via: str = "",
+) -> Dict[str, Any]:
     """Say yes to a question, named by its own id or its incident's; whoever says so must be among
     safety.approvers, if there are any. Saying it twice is saying it once.
 
-    Returns {"approval_id", "incident_id", "status", "decided_by", "told", "note"}. Raises
-    InvalidInput, NotFound, Refused (the name, too late, another plan, answered no before),
-    ConfigError, StoreError.
+    Via `chat` the code of the question is needed (see `codes`) unless safety.chat_codes is off;
+    elsewhere a code that is given must be right. Returns {"approval_id", "incident_id", "status",
+    "decided_by", "told", "note"}. Raises InvalidInput, NotFound, Refused (the name, the code, too
+    late, another plan, answered no before), ConfigError, StoreError.
     """
     row = _named(ctx.store, question, (record.PENDING,))
     if not people.may_approve(ctx.config, who):
@@ -42,7 +51,8 @@ def approve(ctx: Context, question: str, comment: str = "", who: str = "") -> Di
             note = "it was approved before"
         else:
             _check(ctx, row)
-            row = _decide(ctx.store, row, (record.PENDING,), record.APPROVED, who, comment)
+            said = _confirmed(ctx, row, code, comment, via == CHAT)
+            row = _decide(ctx.store, row, (record.PENDING,), record.APPROVED, who, said)
     return _answer(ctx, row, note)
 
 
@@ -58,8 +68,8 @@ def reject(ctx: Context, question: str, comment: str = "", who: str = "") -> Dic
         if row["status"] == record.USED:
             raise Refused(
                 "it is too late to reject %s: execution %s has begun; stop it by closing the "
-                "incident (st2 run selfheal.close_incident %s), take back what it did with st2 "
-                "run selfheal.undo_remediation %s"
+                "incident (st2 run selfheal.close_incident incident_id=%s), take back what it did "
+                "with st2 run selfheal.undo_remediation incident_id=%s"
                 % (row["id"], row["used_by"], row["incident_id"], row["incident_id"])
             )
         if row["status"] in record.LIVING:
@@ -67,6 +77,25 @@ def reject(ctx: Context, question: str, comment: str = "", who: str = "") -> Dic
         else:
             note = "it was %s before" % row["status"]
     return _answer(ctx, row, note)
+
+
+def _confirmed(ctx: Context, row: Row, code: str, comment: str, in_chat: bool) -> str:
+    """The comment, once it is sure which plan is meant. Where no codes are asked for, the word in
+    the place of the code is the first one of the comment.
+    """
+    code = str(scrub(code, ctx.config.secrets())).strip()
+    if not codes.are_asked(ctx.config):
+        return " ".join([code, comment]) if in_chat and code else comment
+    if codes.is_right(code, row) or not (code or in_chat):
+        return comment
+    wrong = "%r is not the code of %s" % (code[:40], row["id"]) if code else (
+        "a yes in chat needs the code of %s" % row["id"]
+    )
+    raise Refused(
+        "%s: it stands below the plan that is asked about, and another plan has another code; look "
+        "at the plan with `heal approvals %s`, then say `heal approve %s CODE`"
+        % (wrong, row["id"], row["id"])
+    )
 
 
 def _named(store: Store, question: str, living: Sequence[str]) -> Row:
@@ -118,10 +147,11 @@ def _turned_away(ctx: Context, row: Row, name: str) -> str:
         row["run_id"],
         once="refused:%s:%s" % (row["id"], digest),
     )
+    code = " CODE" if codes.are_asked(ctx.config) else ""
     return (
-        "%s. Ask one of them to say `heal approve %s` in chat or to run `st2 run "
-        "selfheal.approve %s` under their own name; the question stays open until %s"
-        % (reason, row["id"], row["id"], iso(row["expires_at"]))
+        "%s. Ask one of them to say `heal approve %s%s` in chat (`heal approvals` shows the plan) "
+        "or to run `st2 run selfheal.approve question=%s` under their own name; the question stays "
+        "open until %s" % (reason, row["id"], code, row["id"], iso(row["expires_at"]))
     )
 
 
@@ -207,8 +237,9 @@ def _note(row: Row, is_told: bool) -> str:
     if is_told:
         return "the response goes on"
     if not row["run_id"]:
-        by_hand = "; carry it out with st2 run selfheal.remediate %s" % row["incident_id"]
-        return "no response waits for it%s" % (by_hand if row["status"] == record.APPROVED else "")
+        command = "st2 run selfheal.remediate incident_id=%s" % row["incident_id"]
+        by_hand = "; carry it out with %s" % command if row["status"] == record.APPROVED else ""
+        return "no response waits for it%s" % by_hand
     if not row["inquiry_id"]:
         return "recorded; the response is told as soon as it asks"
     return (

@@ -5,23 +5,25 @@ The inquiry itself is the workflow's (core.ask); which one it is becomes known h
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
 from selfheal.exceptions import Refused
 from selfheal.guard import gate
 from selfheal.ids import new_id
 from selfheal.incidents import model, registry, timeline
-from selfheal.notify import outbox
+from selfheal.outbox import letters
 from selfheal.remedy import plan as plans
-from selfheal.respond import deeds, telling
+from selfheal.respond import deeds, ladder, telling
 from selfheal.respond.approval import people, record, shown
 from selfheal.respond.holding import enter, held
+from selfheal.respond.previews import previews
 from selfheal.store import dump
 from selfheal.text import iso
 
 if TYPE_CHECKING:
     from selfheal.context import Context
     from selfheal.incidents.model import Incident
+    from selfheal.remedy.model import Runbook
     from selfheal.store import Row
 
 ROUTE = "selfheal."
@@ -39,49 +41,61 @@ def request_approval(ctx: Context, incident_id: str, run_id: str = "") -> Dict[s
     if not incident.plan:
         raise Refused(
             "incident %s has no plan to approve; analyze it first: st2 run "
-            "selfheal.analyze_incident %s" % (incident_id, incident_id)
+            "selfheal.analyze_incident incident_id=%s" % (incident_id, incident_id)
         )
     runbook = plans.reload(incident.plan)  # nobody is asked about what can no longer be done
-    guard = _guard_says(ctx, incident)  # it asks other systems, so before anything is held
+    guard = _guard_says(ctx, incident, runbook)  # it asks other systems, so before anything is held
+    seen = previews(ctx, incident, runbook)
     waits_s = ctx.config.number("safety.approval_minutes") * 60.0
+    told: List[str] = []
     with held(ctx, incident, run_id, waits_s), ctx.store.transaction("incidents"):
         enter(ctx, incident, run_id, model.AWAITING_APPROVAL)
         row = _asked_before(ctx, incident, run_id)
         if row is None:
-            _replace(ctx, incident_id)
-            now = ctx.store.now()
-            row = {
-                "id": new_id("apr", now),
-                "incident_id": incident_id,
-                "run_id": run_id or None,
-                "inquiry_id": None,
-                "plan_hash": plans.hash_of(incident.plan),
-                "status": record.PENDING,
-                "decided_by": None,
-                "requested_at": now,
-                "expires_at": now + waits_s,
-                "decided_at": None,
-            }
+            row = _new(ctx, incident, run_id, waits_s)
             account = telling.account_of(ctx.store, incident)
             allowed = people.in_words(ctx.config)
-            view = shown.build(ctx.config, account, runbook, row, allowed, guard)
-            ctx.store.insert("approvals", dict(row, shown=dump(view)))
-            timeline.record(
-                ctx.store,
-                incident_id,
-                "approval_requested",
-                "a person is asked to approve the plan, until %s" % iso(row["expires_at"]),
-                {"approval_id": row["id"], "plan": incident.plan},
-                run_id or None,
-            )
-            outbox.post(ctx.store, MESSAGE, incident_id, _key(row), shown.message(view))
-    outbox_id = outbox.find(ctx.store, _key(row))
+            view = shown.build(ctx.config, account, runbook, row, allowed, guard, seen)
+            _put(ctx, incident, row, view)
+            told = ladder.tell(ctx, MESSAGE, incident_id, _key(row), shown.message(view))
+    told = told or [letters.find(ctx.store, _key(row))]
     return {
         "approval_id": str(row["id"]),
         "expires_at": iso(row["expires_at"]),
-        "outbox_id": outbox_id,
-        "delivered": telling.delivered_now(ctx, outbox_id),
+        "outbox_id": told[0],
+        "delivered": ladder.delivered_now(ctx, told),
     }
+
+
+def _new(ctx: Context, incident: Incident, run_id: str, waits_s: float) -> Dict[str, Any]:
+    """The row of a new question about the incident's plan; not stored yet."""
+    now = ctx.store.now()
+    return {
+        "id": new_id("apr", now),
+        "incident_id": incident.id,
+        "run_id": run_id or None,
+        "inquiry_id": None,
+        "plan_hash": plans.hash_of(incident.plan or {}),
+        "status": record.PENDING,
+        "decided_by": None,
+        "requested_at": now,
+        "expires_at": now + waits_s,
+        "decided_at": None,
+    }
+
+
+def _put(ctx: Context, incident: Incident, row: Row, view: Mapping[str, Any]) -> None:
+    """Store the question with what is shown, in the place of any before it."""
+    _replace(ctx, incident.id)
+    ctx.store.insert("approvals", dict(row, shown=dump(dict(view))))
+    timeline.record(
+        ctx.store,
+        incident.id,
+        "approval_requested",
+        "a person is asked to approve the plan, until %s" % iso(row["expires_at"]),
+        {"approval_id": row["id"], "plan": incident.plan},
+        row["run_id"],
+    )
 
 
 def approval_asked(ctx: Context, inquiry_id: str, route: str) -> Dict[str, Any]:
@@ -103,10 +117,10 @@ def approval_asked(ctx: Context, inquiry_id: str, route: str) -> Dict[str, Any]:
     return {"approval_id": approval_id, "known": True}
 
 
-def _guard_says(ctx: Context, incident: Incident) -> List[str]:
+def _guard_says(ctx: Context, incident: Incident, runbook: Runbook) -> List[str]:
     """What the guards would object to if the plan began now."""
-    plan = incident.plan or {}
-    return ["%s: %s" % (one.rule, one) for one in gate.look(ctx, deeds.imagined(incident, plan))]
+    deed = deeds.imagined(incident, incident.plan or {}, runbook)
+    return ["%s: %s" % (one.rule, one) for one in gate.look(ctx, deed)]
 
 
 def _asked_before(ctx: Context, incident: Incident, run_id: str) -> Optional[Row]:

@@ -4,16 +4,16 @@ past.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, List, Optional
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional
 
-from selfheal.exceptions import InvalidInput
-from selfheal.respond.approval import record
+from selfheal.exceptions import InvalidInput, NotFound
+from selfheal.respond.approval import codes, record
 from selfheal.store import load
 from selfheal.text import iso, one_line
 
 if TYPE_CHECKING:
     from selfheal.context import Context
-    from selfheal.store import Row
+    from selfheal.store import Row, Store
 
 MAX_LISTED = 200
 STATUSES = (
@@ -28,12 +28,23 @@ STATUSES = (
 
 
 def approval_list(
-    ctx: Context, status: str = record.PENDING, incident_id: str = "", limit: int = 20
+    ctx: Context,
+    status: str = record.PENDING,
+    incident_id: str = "",
+    limit: int = 20,
+    question: str = "",
 ) -> Dict[str, Any]:
-    """Questions, newest first: {"approvals": [...], "count"}. `status` is one of STATUSES or all.
+    """Questions, newest first: {"approvals": [...], "count", "whole"}. `status` is one of STATUSES
+    or all. `question`, an id or that of an incident, means that one alone, whatever state it is in;
+    `whole` then says all of it in lines, and is empty otherwise.
 
-    Each holds what was shown when it was asked. Raises InvalidInput naming what the filters may be.
+    Each holds what was shown when it was asked, and while it waits the code that a yes in chat
+    needs (see `codes`). Raises InvalidInput naming what the filters may be, NotFound.
     """
+    if question:
+        row = _named(ctx.store, question)
+        one = _one(ctx, row)
+        return {"approvals": [one], "count": 1, "whole": _whole(one)}
     if status != "all" and status not in STATUSES:
         raise InvalidInput(
             "status must be all or one of %s, not %r" % (", ".join(STATUSES), status[:40])
@@ -52,7 +63,44 @@ def approval_list(
         % (" AND ".join(conditions) or "1 = 1"),
         (*parameters, limit),
     )
-    return {"approvals": [_one(ctx, row) for row in rows], "count": len(rows)}
+    return {"approvals": [_one(ctx, row) for row in rows], "count": len(rows), "whole": []}
+
+
+def _named(store: Store, question: str) -> Row:
+    """The question of that id, or the last about that incident, one that waits before any other."""
+    row = store.one(
+        "SELECT * FROM approvals WHERE id = ? OR incident_id = ? "
+        "ORDER BY CASE status WHEN 'pending' THEN 0 ELSE 1 END, requested_at DESC, id DESC LIMIT 1",
+        (question, question),
+    )
+    if row is None:
+        raise NotFound(
+            "there is no question %r, and none about an incident of that id; `heal approvals` (st2 "
+            "run selfheal.approval_list) shows what waits" % question[:80]
+        )
+    return row
+
+
+def _whole(one: Mapping[str, Any]) -> List[str]:
+    """All that was shown of the question, and what became of it."""
+    from selfheal.respond.approval import shown  # seldom needed
+
+    view = one["shown"]
+    said = "%s about %s: %s" % (one["approval_id"], one["incident_id"], _state(one))
+    if not view:
+        return [said, "What was shown is not kept: it was asked by an older version."]
+    if one["status"] == record.PENDING and not one["is_too_late"]:
+        told = shown.lines(view)
+    else:
+        told = ["[%s] %s" % (view["severity"], view["title"]), *shown.plan_lines(view)]
+    return [said, *told, "", "The runbook: %s" % view["what"]["path"]]
+
+
+def _state(one: Mapping[str, Any]) -> str:
+    if one["status"] == record.PENDING:
+        return "too late to answer" if one["is_too_late"] else "waits for a yes or no"
+    said = "%s by %s" % (one["status"], one["decided_by"] or "nobody")
+    return "%s: %s" % (said, one["comment"]) if one["comment"] else said
 
 
 def _one(ctx: Context, row: Row) -> Dict[str, Any]:
@@ -67,6 +115,7 @@ def _one(ctx: Context, row: Row) -> Dict[str, Any]:
         "decided_by": one_line(row["decided_by"] or ""),
         "decided_at": _when(row["decided_at"]),
         "comment": row["comment"] or "",
+        "code": codes.of(row) if is_waiting and codes.are_asked(ctx.config) else "",
         "used_by": row["used_by"] or "",
         "used_at": _when(row["used_at"]),
         "shown": load(row["shown"]) or {},

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MAX_NAME = 100
 NOBODY = "somebody without a name"
+_AROUND = " \t\r\n"  # what typing and templates leave around a name; any other space is part of it
 
 
 def shown(name: str) -> str:
@@ -36,7 +37,7 @@ def approvers(config: Config) -> Tuple[str, ...]:
             "safety.approvers must be a list of names, not %s; until it is, no yes counts"
             % one_line(repr(found), 100)
         )
-    return tuple(name.strip() for name in found)
+    return tuple(name.strip(_AROUND) for name in found)
 
 
 def may_approve(config: Config, name: str) -> bool:
@@ -47,7 +48,7 @@ def may_approve(config: Config, name: str) -> bool:
 
 def is_same(name: str, other: str) -> bool:
     """Whether both are the same person's name; no name is nobody's."""
-    name, other = name.strip(), other.strip()
+    name, other = name.strip(_AROUND), other.strip(_AROUND)
     if not name or not other:
         return False
     return name == other or (

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence
 
 from selfheal.exceptions import ExternalError, SelfhealError
 from selfheal.incidents import timeline
-from selfheal.remedy import plan as plans
 from selfheal.store.engine import placeholders
 from selfheal.text import iso
 
@@ -110,7 +109,8 @@ def refusal(store: Store, incident: Incident, plan_hash: str) -> str:
     if last["plan_hash"] != plan_hash:
         return "the plan has changed since %s was shown for approval; %s" % (last["id"], again)
     words = {
-        PENDING: "the question %s is not answered yet; answer it with st2 run selfheal.approve %s"
+        PENDING: "the question %s is not answered yet; answer it with st2 run "
+        "selfheal.approve question=%s"
         % (last["id"], last["id"]),
         REJECTED: "%s said no to this plan; %s" % (who, again),
         EXPIRED: "nobody answered the question %s in time; %s" % (last["id"], again),
@@ -124,7 +124,13 @@ def refusal(store: Store, incident: Incident, plan_hash: str) -> str:
 
 def is_same_plan(incident: Incident, row: Row) -> bool:
     """Whether the incident's plan is the one that was shown."""
-    return bool(incident.plan) and plans.hash_of(incident.plan or {}) == row["plan_hash"]
+    if not incident.plan:
+        return False
+    from selfheal.remedy import (
+        plan as plans,  # dear to import, and closing or escalating needs none
+    )
+
+    return bool(plans.hash_of(incident.plan) == row["plan_hash"])
 
 
 def is_over(store: Store, row: Row) -> bool:

@@ -110,7 +110,7 @@ def _verdict(
     if needs_name:
         return REJECTED, (
             "somebody answered yes in StackStorm itself, where selfheal cannot see who; "
-            "safety.approvers is set, so only `heal approve %s` or `st2 run selfheal.approve %s` "
-            "by one of them counts" % (row["id"], row["id"])
+            "safety.approvers is set, so only `heal approve %s` or `st2 run "
+            "selfheal.approve question=%s` by one of them counts" % (row["id"], row["id"])
         )
     return APPROVED, "a person said yes to the plan"

@@ -1,0 +1,105 @@
+"""Hands on a real Kubernetes API: a context for one namespace, the actions k8s_*, and what is there
+to see afterwards.
+"""
+
+from __future__ import annotations
+
+from selfheal import door
+from tests.kubernetes_access import path_of
+from tests.remedy import scenes
+
+# Quick to judge, since the test bed's pods fall ill at once.
+QUICK = {"settle_s": 0, "unready_minutes": 0, "pending_minutes": 0, "rollout_timeout_s": 180}
+
+
+def context(tmp_path, kubernetes, namespace, clock=None, safety=None, **settings):
+    """A context whose only cluster is the test bed, seen from `namespace`."""
+    target = kubernetes.target(namespace, **{**QUICK, **settings})
+    values = {
+        "kubernetes": target,
+        "safety": {**scenes.UNBOUNDED["safety"], **(safety or {})},
+    }
+    made = scenes.context_for(tmp_path, values=values, clock=clock)
+    made.platform.inject = lambda trigger, payload: None  # tests walk the steps themselves
+    return made
+
+
+def act(ctx, action, **given):
+    """The answer of action k8s_`action`, which must be a success."""
+    ok, answer = run(ctx, action, **given)
+    assert ok, answer
+    return answer
+
+
+def run(ctx, action, **given):
+    """(succeeded, answer) of action k8s_`action`, through the door as StackStorm comes."""
+    close, ctx.close = ctx.close, lambda: None  # the door closes what it is given
+    try:
+        return door.call("selfheal.respond.kubernetes.%s" % action, given, context=ctx)
+    finally:
+        ctx.close = close
+
+
+def ready(kubernetes, namespace, count, name="web", kind="Deployment"):
+    """Wait until `count` pods of a workload are ready, all of its present version."""
+
+    def is_so():
+        found = kubernetes.get(kind, name, namespace)
+        status = found.get("status", {})
+        return (
+            status.get("observedGeneration") == found["metadata"]["generation"] and
+            status.get("readyReplicas", 0) == count and
+            status.get("updatedReplicas", 0) == count and
+            status.get("replicas") == count
+        )
+
+    kubernetes.until(is_so)
+
+
+def sick(kubernetes, namespace, count=1, name="web"):
+    """Wait until `count` pods of a workload crash in a loop; their names."""
+
+    def found():
+        pods = kubernetes.find("Pod", namespace, labelSelector="app=%s" % name)
+        names = [pod["metadata"]["name"] for pod in pods if _crashes(pod)]
+        return names if len(names) >= count else None
+
+    return kubernetes.until(found)
+
+
+def _crashes(pod):
+    statuses = pod.get("status", {}).get("containerStatuses", ())
+    return any(
+        one.get("state", {}).get("waiting", {}).get("reason") == "CrashLoopBackOff" and
+        one["restartCount"] >= 2
+        for one in statuses
+    )
+
+
+def without_noise(thing):
+    """An object without what the server alone writes."""
+    about = {
+        key: value
+        for key, value in thing["metadata"].items()
+        if key not in ("managedFields", "resourceVersion", "generation")
+    }
+    notes = dict(about.get("annotations") or {})
+    notes.pop("deployment.kubernetes.io/revision", None)
+    about["annotations"] = notes
+    return dict(thing, metadata=about, status=None)
+
+
+def everything(kubernetes, namespace, **query):
+    """All that a remedy could change in a namespace and on the nodes of its kubelet: {path: what
+    it is}, without what controllers rewrite by themselves.
+    """
+    found = {}
+    for kind in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Pod"):
+        for one in kubernetes.find(kind, namespace, **query):
+            about = one["metadata"]
+            path = path_of(kind, namespace, about["name"])
+            found[path] = (about["uid"], repr(one["spec"]), repr(about.get("annotations")))
+    for node in kubernetes.find("Node", ""):
+        if node["metadata"]["name"].endswith("-" + namespace):
+            found[node["metadata"]["name"]] = repr(node["spec"])
+    return found
