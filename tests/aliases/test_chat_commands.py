@@ -1,32 +1,54 @@
-"""Chat commands: which action a line of chat means, with which parameters, how the answer reads."""
+"""Chat commands: which action a line of chat means, with which parameters, and what it cannot."""
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from standalone import aliases
 from standalone.packs import load_pack
 from standalone.rendering import ParamError, render_task_input
-from standalone.templates import render
+from standalone.runner_types import RUNNER_PARAMETERS
+from tests.aliases.chat_lines import (
+    ALERT,
+    HARMLESS,
+    INCIDENT,
+    LINES,
+    MATCHERS,
+    MAY_ADD,
+    QUESTION,
+)
 
 PACK = load_pack(Path(__file__).resolve().parents[2])
-INCIDENT = "inc-01jd5k3x9q-8f2k1z"
-QUESTION = "apr-01jd5k3x9q-8f2k1z"
-ALERT = '{"alertname": "ServiceDown", "severity": "critical", "instance": "web-1:9100"}'
+ALIASES = sorted(PACK.aliases.values(), key=lambda alias: alias.name)
+NAMES = [alias.name for alias in ALIASES]
+FORMATS = [(alias, text) for alias in ALIASES for text in aliases.format_strings(alias)]
+FROZEN = ("env", "content_version")
+CHANGING = {"heal_run", "heal_undo"} | {
+    alias.name for alias in ALIASES if alias.action_ref.startswith("selfheal.k8s_")
+}
+
+
+def takers(text):
+    """[(alias, format, parameters)] of all formats that take the line: StackStorm wants one."""
+    found = []
+    for alias, form in FORMATS:
+        try:
+            found.append((alias, form, aliases.extract(form, text)))
+        except aliases.NoMatch:
+            continue
+    return found
 
 
 def understood(text):
-    """(alias, parameters before freezing) of the only alias that takes the line."""
-    found = []
-    for alias in PACK.aliases.values():
-        matched = aliases.match(alias, text)
-        if matched is not None:
-            found.append((alias, matched[1]))
-    assert len(found) == 1, "%r is taken by %s" % (text, [alias.name for alias, _ in found])
-    return found[0]
+    """(alias, parameters before freezing) of the only format that takes the line."""
+    found = takers(text)
+    assert len(found) == 1, "%r is taken by %s" % (text, [form for _, form, _ in found])
+    return found[0][0], found[0][2]
 
 
 def meant(text):
@@ -35,55 +57,73 @@ def meant(text):
     return alias.action_ref, aliases.freeze(alias, parameters)
 
 
-@pytest.mark.parametrize(
-    ("text", "action", "parameters"),
-    [
-        ("heal list", "incident_list", {"status": "unresolved"}),
-        ("heal list escalated", "incident_list", {"status": "escalated"}),
-        (
-            "heal list severity=critical",
-            "incident_list",
-            {"status": "unresolved", "severity": "critical"},
-        ),
-        ("heal show " + INCIDENT, "incident_get", {"incident_id": INCIDENT}),
-        ("heal timeline " + INCIDENT, "incident_timeline", {"incident_id": INCIDENT}),
-        (
-            "heal close " + INCIDENT,
-            "close_incident",
-            {"incident_id": INCIDENT, "resolution": "manual", "run_id": ""},
-        ),
-        (
-            "heal escalate " + INCIDENT,
-            "escalate_to_oncall",
-            {"incident_id": INCIDENT, "reason": "", "run_id": ""},
-        ),
-        ("heal undo " + INCIDENT, "undo_remediation", {"incident_id": INCIDENT, "run_id": ""}),
-        ("heal respond " + INCIDENT, "incident_response", {"incident_id": INCIDENT}),
-        ("heal approvals", "approval_list", {}),
-        ("heal approve " + QUESTION, "approve", {"question": QUESTION, "comment": ""}),
-        ("heal approve " + INCIDENT, "approve", {"question": INCIDENT, "comment": ""}),
-        (
-            "heal reject %s not before the sale is over" % QUESTION,
-            "reject",
-            {"question": QUESTION, "comment": "not before the sale is over"},
-        ),
-        ("heal check", "check_config", {}),
-        ("heal stats", "stats", {"hours": "24"}),
-        ("heal stats 168", "stats", {"hours": "168"}),
-        ("heal audit all", "audit_verify", {"scope": "all"}),
-        ("heal audit " + INCIDENT, "audit_verify", {"scope": INCIDENT}),
-    ],
-)
-def test_line_starts_the_action(text, action, parameters):
-    assert meant(text) == ("selfheal." + action, parameters)
+def accepted(text):
+    """The parameters as StackStorm hands them to the action; ParamError when it refuses them."""
+    action, parameters = meant(text)
+    context = {"user": "bot", "api_user": "ada"}
+    return render_task_input(PACK.actions[action], parameters, {}, None, None, context)
+
+
+@pytest.mark.parametrize(("text", "alias", "parameters"), LINES, ids=[one[0] for one in LINES])
+def test_one_format_takes_the_line_with_its_parameters(text, alias, parameters):
+    taken, given = understood(text)
+    assert (taken.name, given) == (alias, parameters)
+
+
+@pytest.mark.parametrize("text", [one[0] for one in LINES])
+def test_the_action_accepts_what_the_line_gives(text):
+    accepted(text)
+
+
+def test_every_format_has_a_line_that_it_takes():
+    used = {form for text, _, _ in LINES for _, form, _ in takers(text)}
+    assert [form for _, form in FORMATS if form not in used] == []
+
+
+def test_no_line_of_one_command_is_taken_by_another_with_any_words_behind():
+    """Free text at the end of a line (a comment, a reason) never makes it another command."""
+    tails = ["", "please", "for inc-1", "to 5", "apr-1 bcdfgh", "global", "list open", "help me"]
+    for (text, name, _), tail in itertools.product(LINES, tails):
+        found = takers(("%s %s" % (text, tail)).strip())
+        assert {alias.name for alias, _, _ in found} <= {name}, (text, tail)
+        assert len(found) <= 1, (text, tail)
+
+
+def test_a_command_is_the_beginning_of_no_other_word():
+    for text, name, _ in LINES:
+        words = text.split(" ")
+        longer = " ".join([words[0], words[1] + "x", *words[2:]])
+        assert name not in {alias.name for alias, _, _ in takers(longer)}, longer
 
 
 @pytest.mark.parametrize(("word", "dry_run"), [("alert", "false"), ("try", "true")])
 def test_alert_typed_in_chat_arrives_as_an_object(word, dry_run):
     action, parameters = meant("heal %s %s" % (word, ALERT))
     assert action == "selfheal.prometheus_alert_handler"
-    assert json.loads(parameters.pop("alert_data")) == json.loads(ALERT)
-    assert parameters == {"dry_run": dry_run}
+    assert json.loads(parameters["alert_data"]) == json.loads(ALERT)
+    assert parameters["dry_run"] == dry_run
+
+
+# What the end of a line may not say.
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_extra_words_of_a_line_set_only_what_is_meant_to_be_set(name):
+    """Every parameter of the action and of its runner is a place in the format, one that may be
+    added, frozen by the alias, or frozen in the action.
+    """
+    alias = PACK.aliases["selfheal." + name]
+    action = PACK.actions[alias.action_ref]
+    declared = {**RUNNER_PARAMETERS[action.runner_type], **action.parameters}
+    places = {
+        place for form in aliases.format_strings(alias) for place in aliases.parameters_of(form)
+    }
+    open_ = {
+        parameter for parameter, schema in declared.items()
+        if parameter not in alias.immutable_parameters and not schema.get("immutable")
+    }
+    free = HARMLESS[action.runner_type] - set(alias.immutable_parameters)
+    assert open_ == places | free | MAY_ADD.get(name, set())
 
 
 @pytest.mark.parametrize(
@@ -95,6 +135,12 @@ def test_alert_typed_in_chat_arrives_as_an_object(word, dry_run):
         ("heal close %s run_id=6740a1b2c3d4e5f601234567" % INCIDENT, "run_id"),
         ("heal escalate %s reason=storm" % INCIDENT, "reason"),
         ("heal undo %s run_id=6740a1b2c3d4e5f601234567" % INCIDENT, "run_id"),
+        ("heal undo %s timeout=1" % INCIDENT, "timeout"),
+        ("heal restart deployment shop/cart timeout=1", "timeout"),
+        ("heal run start_failed_unit for %s timeout=1" % INCIDENT, "timeout"),
+        ("heal breaker reset restart_web forget=true", "forget"),
+        ('heal check env={"LD_PRELOAD": "/tmp/x.so"}', "env"),
+        ("heal status content_version=an-old-branch", "content_version"),
     ],
 )
 def test_dangerous_extra_word_is_refused(text, name):
@@ -103,261 +149,96 @@ def test_dangerous_extra_word_is_refused(text, name):
         aliases.freeze(alias, parameters)
 
 
-@pytest.mark.parametrize("word", ["approve", "reject"])
-def test_nobody_says_in_chat_who_they_are(word):
-    action, parameters = meant("heal %s %s who=alice" % (word, QUESTION))
-    who = PACK.actions[action].parameters["who"]
-    assert parameters["who"] == "alice" and who["immutable"] is True
-    with pytest.raises(ParamError, match="who"):
-        render_task_input(PACK.actions[action], parameters, {}, None, None, {"user": "bot"})
+@pytest.mark.parametrize("name", NAMES)
+def test_no_line_brings_its_own_environment_or_another_version_of_the_pack(name):
+    alias = PACK.aliases["selfheal." + name]
+    action = PACK.actions[alias.action_ref]
+    if action.runner_type == "python-script":
+        assert [alias.immutable_parameters.get(one) for one in FROZEN] == [{}, ""]
+
+
+@pytest.mark.parametrize("name", sorted(CHANGING))
+def test_nobody_cuts_a_remedy_short_from_chat(name):
+    alias = PACK.aliases["selfheal." + name]
+    declared = PACK.actions[alias.action_ref].parameters["timeout"]
+    assert alias.immutable_parameters["timeout"] == declared["default"]
+
+
+@pytest.mark.parametrize("text", [one[0] for one in LINES])
+@pytest.mark.parametrize("extra", ["who=alice", "via=cli", "function=os.system"])
+def test_nobody_says_in_chat_who_they_are_or_what_is_run(text, extra):
+    """Where the parameter is there it is frozen, and where it is not it is unknown."""
+    with pytest.raises(ParamError, match=extra.partition("=")[0]):
+        accepted("%s %s" % (text, extra))
+
+
+def test_the_name_of_a_person_is_the_one_that_the_bot_gives():
+    for text, _, _ in LINES:
+        given = accepted(text)
+        assert given.get("who", "ada") == "ada"
+
+
+def test_a_yes_in_chat_is_known_to_come_from_chat():
+    action, parameters = meant("heal approve " + QUESTION)
+    context = {"user": "bot", "api_user": "ada", "action_alias_ref": {"name": "heal_approve"}}
+    given = render_task_input(PACK.actions[action], parameters, {}, None, None, context)
+    assert given["via"] == "chat"
+    given = render_task_input(PACK.actions[action], parameters, {}, None, None, {"user": "bot"})
+    assert given["via"] == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "heal restart deployment shop/../kube-system/deployments/x",
+        "heal restart deployment ../kube-system/cart",
+        "heal restart deployment Shop/cart",
+        "heal restart secret shop/cart",
+        "heal restart deployment shop/cart cluster=../x",
+        "heal scale deployment shop/cart to -1",
+        "heal scale deployment shop/cart to many",
+        "heal cordon *",
+        "heal incident *",
+        "heal run ../../etc/passwd for " + INCIDENT,
+        "heal run restart for *",
+        "heal silence %s for ever" % MATCHERS,
+        "heal unsilence *",
+        "heal approve * bcdfgh",
+    ],
+)
+def test_what_is_no_name_starts_nothing(text):
+    """The schemas of the actions refuse it; the library would do so once more."""
+    with pytest.raises(ParamError):
+        accepted(text)
 
 
 def test_library_function_cannot_be_named_from_chat():
-    for alias in PACK.aliases.values():
+    for alias in ALIASES:
         declared = PACK.actions[alias.action_ref].parameters
         if "function" in declared:
             assert declared["function"]["immutable"] is True
 
 
-def test_every_parameter_that_an_alias_names_is_one_of_its_action():
-    for alias in PACK.aliases.values():
-        declared = set(PACK.actions[alias.action_ref].parameters)
-        named = set(alias.immutable_parameters)
-        for text in aliases.format_strings(alias):
-            sample = text.replace("{{ incident_id }}", INCIDENT).replace("{{ alert_data }}", ALERT)
-            sample = sample.replace("{{ question }}", QUESTION)
-            named |= set(aliases.extract(text, sample.replace("{{ status=unresolved }}", "open")))
-        assert named <= declared, alias.name
+@pytest.mark.parametrize("name", NAMES)
+def test_every_alias_has_a_topic_and_shows_how_it_is_typed(name):
+    alias = PACK.aliases["selfheal." + name]
+    assert alias.extra["topic"] and alias.description and alias.enabled
+    for form in alias.formats:
+        shown = form["display"] if isinstance(form, dict) else form
+        assert shown.startswith("heal ") and "<" not in shown
 
 
-def answered(alias_name, status, result, parameters=None):
-    """What chat shows for an execution that ended so."""
-    alias = PACK.aliases["selfheal." + alias_name]
-    execution = {"status": status, "result": result, "parameters": parameters or {}, "id": "1"}
-    return render(alias.result["format"], {"execution": execution})
-
-
-def python(**result):
-    return {"result": result, "exit_code": 0, "stdout": "", "stderr": ""}
-
-
-LISTED = {
-    "incident_id": INCIDENT,
-    "severity": "critical",
-    "status": "escalated",
-    "title": "web is down",
-}
-SHOWN = dict(
-    LISTED,
-    resolution=None,
-    opened_at="2026-01-01T00:00:00Z",
-    strategy="escalate",
-    reasons=["the plan is destructive", "safe mode"],
-    plan={"runbook": "restart", "risk": "reversible", "confidence": 0.9},
-    executions=[{"started_at": "2026-01-01T00:00:01Z", "remedy": "runbook", "status": "done"}],
-)
-WAITING = {
-    "approval_id": QUESTION,
-    "incident_id": INCIDENT,
-    "expires_at": "2026-01-01T00:30:00Z",
-    "shown": {
-        "title": "web is down",
-        "severity": "critical",
-        "what": {
-            "runbook": "restart",
-            "steps": [
-                {
-                    "number": 1,
-                    "name": "stop",
-                    "what": "run systemctl stop web",
-                    "undo": "run systemctl start web",
-                }
-            ],
-        },
-        "where": {"scope": "prod/shop/web"},
-        "risk": "disruptive",
-        "confidence": 0.9,
-        "why_asked": ["the plan is disruptive"],
-        "guard": [],
-    },
-}
-BARE = dict(SHOWN, strategy=None, reasons=None, plan=None, executions=[], resolution="manual")
-
-
-@pytest.mark.parametrize(
-    ("alias", "result", "lines"),
-    [
-        (
-            "heal_list",
-            python(incidents=[LISTED, LISTED], count=2),
-            ["%s  critical  escalated  web is down" % INCIDENT] * 2,
-        ),
-        ("heal_list", python(incidents=[], count=0), ["No such incidents."]),
-        (
-            "heal_show",
-            python(**SHOWN),
-            [
-                INCIDENT + ": web is down",
-                "critical, escalated, opened 2026-01-01T00:00:00Z",
-                "decided: escalate",
-                "- the plan is destructive",
-                "- safe mode",
-                "plan: restart (reversible, confidence 0.9)",
-                "2026-01-01T00:00:01Z runbook: done",
-            ],
-        ),
-        (
-            "heal_show",
-            python(**BARE),
-            [
-                INCIDENT + ": web is down",
-                "critical, escalated (manual), opened 2026-01-01T00:00:00Z",
-            ],
-        ),
-        (
-            "heal_timeline",
-            python(
-                incident_id=INCIDENT,
-                status="resolved",
-                entries=[
-                    {
-                        "at": "2026-01-01T00:00:00Z",
-                        "kind": "opened",
-                        "message": "it began",
-                        "data": None,
-                    },
-                    {
-                        "at": "2026-01-01T00:00:09Z",
-                        "kind": "resolved",
-                        "message": "it ended",
-                        "data": {},
-                    },
-                ],
-            ),
-            [
-                INCIDENT + " is resolved",
-                "2026-01-01T00:00:00Z  it began",
-                "2026-01-01T00:00:09Z  it ended",
-            ],
-        ),
-        (
-            "heal_close",
-            python(incident_id=INCIDENT, status="resolved", closed=True, note=""),
-            [INCIDENT + " is resolved"],
-        ),
-        (
-            "heal_close",
-            python(
-                incident_id=INCIDENT, status="resolved", closed=False, note="it was closed before"
-            ),
-            [INCIDENT + " is resolved: it was closed before"],
-        ),
-        (
-            "heal_escalate",
-            python(incident_id=INCIDENT, status="escalated", escalated=True, note=""),
-            [INCIDENT + " is escalated"],
-        ),
-        (
-            "heal_approvals",
-            python(approvals=[WAITING], count=1),
-            [
-                "%s about %s: critical, web is down" % (QUESTION, INCIDENT),
-                "plan: restart on prod/shop/web (disruptive, confidence 0.9)",
-                "1. stop: run systemctl stop web (undo: run systemctl start web)",
-                "- the plan is disruptive",
-                "until 2026-01-01T00:30:00Z: heal approve %s or heal reject %s"
-                % (QUESTION, QUESTION),
-            ],
-        ),
-        ("heal_approvals", python(approvals=[], count=0), ["Nothing waits for an answer."]),
-        (
-            "heal_approve",
-            python(
-                approval_id=QUESTION,
-                incident_id=INCIDENT,
-                status="approved",
-                decided_by="alice",
-                told=True,
-                note="the response goes on",
-            ),
-            ["%s is approved by alice: the response goes on" % QUESTION],
-        ),
-        (
-            "heal_undo",
-            python(outcome="nothing", undone=0, failed=0),
-            ["There was nothing to undo."],
-        ),
-        ("heal_undo", python(outcome="partly", undone=2, failed=1), ["2 undone, 1 failed."]),
-        ("heal_alert", python(incident_id=INCIDENT, status="open"), [INCIDENT + " is open"]),
-        (
-            "heal_check",
-            python(
-                ok=False,
-                table=[
-                    {"what": "store", "state": "on", "detail": "sqlite", "do": ""},
-                    {
-                        "what": "notify",
-                        "state": "off",
-                        "detail": "",
-                        "do": "set notify.webhook.url",
-                    },
-                ],
-                problems=[],
-            ),
-            [
-                "The configuration has problems.",
-                "store: on, sqlite",
-                "notify: off -> set notify.webhook.url",
-            ],
-        ),
-    ],
-)
-def test_answer_reads_well(alias, result, lines):
-    shown = answered(alias, "succeeded", result)
-    assert [line for line in shown.splitlines() if line.strip()] == lines
-
-
-def test_answer_of_a_response_names_its_outcome():
-    shown = answered(
-        "heal_respond",
-        "succeeded",
-        {"output": {"outcome": "resolved", "strategy": "automated"}},
-        {"incident_id": INCIDENT},
-    )
-    assert shown.strip() == INCIDENT + ": resolved"
-
-
-@pytest.mark.parametrize("alias", sorted(alias.name for alias in PACK.aliases.values()))
-@pytest.mark.parametrize(
-    "result",
-    [
-        python(error_type="NotFound", error="there is no incident 'x'", retryable=False),
-        {"result": "None", "error": "Action failed to complete in 5 seconds", "exit_code": -9},
-        {"error": "Parameter validation failed", "traceback": "..."},
-        {"output": None, "errors": []},
-    ],
-)
-def test_failure_is_told_and_never_breaks_the_answer(alias, result):
-    shown = answered(alias, "failed", result, {"incident_id": INCIDENT})
-    inner = result.get("result")
-    wanted = (inner if isinstance(inner, dict) else result).get("error", "failed")
-    if alias == "heal_respond":
-        wanted = "failed"
-    assert "did not" in shown and wanted in shown
-
-
-def test_text_from_outside_is_shown_and_not_evaluated():
-    hostile = "{{ 6*7 }} <% 6*7 %> {% raw %}"
-    shown = answered(
-        "heal_list", "succeeded", python(incidents=[dict(LISTED, title=hostile)], count=1)
-    )
-    assert hostile in shown and "42" not in shown
-
-
-def test_a_question_from_before_plans_were_shown_is_listed_all_the_same():
-    old = dict(WAITING, shown={})
-    shown = answered("heal_approvals", "succeeded", python(approvals=[old], count=1))
-    assert [line for line in shown.splitlines() if line.strip()] == [
-        "%s about %s" % (QUESTION, INCIDENT),
-        "until 2026-01-01T00:30:00Z: heal approve %s or heal reject %s" % (QUESTION, QUESTION),
-    ]
+@pytest.mark.parametrize("typed", ["{{ st2kv.system.token | decrypt_kv }}", "{% set x = 1 %}"])
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_typed_is_evaluated_by_stackstorm(name, typed):
+    """It renders parameters with all that the datastore holds, and answers show some of them: what
+    could be a template is refused by the action's schema, before anything is rendered.
+    """
+    action = PACK.actions[PACK.aliases["selfheal." + name].action_ref]
+    for schema in action.parameters.values():
+        if schema.get("type") == "string" and not schema.get("immutable"):
+            with pytest.raises(jsonschema.ValidationError):
+                jsonschema.validate(
+                    "x %s" % typed,
+                    {key: schema[key] for key in ("type", "enum", "pattern") if key in schema},
+                )

@@ -38,6 +38,20 @@ ELK_ERROR = {
     "count": 5,
     "dispatch": 7,
 }
+POD_UNHEALTHY = {
+    "incident_id": INCIDENT,
+    "alert_type": "PodCrashLooping",
+    "severity": "error",
+    "status": "firing",
+    "source": "kubernetes",
+    "cluster": HOSTILE,
+    "namespace": HOSTILE,
+    "workload": HOSTILE,
+    "pod": HOSTILE,
+    "reason": HOSTILE,
+    "exit_code": 1,
+    "dispatch": 7,
+}
 ENDED = {
     "execution_id": EXECUTION,
     "status": "failed",
@@ -69,6 +83,7 @@ def started(name, payload):
     [
         ("intelligent_incident_response", ALERT, {"incident_id": INCIDENT}),
         ("elk_error_response", ELK_ERROR, {"incident_id": INCIDENT, "dispatch": 7}),
+        ("pod_unhealthy_response", POD_UNHEALTHY, {"incident_id": INCIDENT, "dispatch": 7}),
         (
             "incident_resolved",
             {"incident_id": INCIDENT, "severity": "info", "source": "x"},
@@ -171,6 +186,8 @@ def test_webhook_body_reaches_the_intake_untouched():
         ("intelligent_incident_response", {"status": "firing"}),
         ("intelligent_incident_response", {}),
         ("elk_error_response", dict(ELK_ERROR, status="resolved")),
+        ("pod_unhealthy_response", dict(POD_UNHEALTHY, status="resolved")),
+        ("pod_unhealthy_response", {"status": "firing", "reason": HOSTILE}),
         ("elk_error_response", {"status": "firing", "sample": HOSTILE}),
         ("incident_resolved", {"severity": "info"}),
         ("workflow_failed", dict(ENDED, status="succeeded")),
