@@ -8,6 +8,8 @@ PY := .venv/bin/python
 # Most tests wait for servers and processes: more of them than cores may run at once.
 JOBS ?= 4
 export PYTHON MAKECMDGOALS
+# Tests start hundreds of processes, which would compile the whole library each.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Stamps: made once, made again when what they depend on changes. The second run costs nothing.
 RUN := .venv/.ready-to-run
@@ -41,6 +43,7 @@ demo-live: $(RUN)  ## the same with a real Prometheus and a real Alertmanager
 
 test: $(DEV)  ## all tests; sets up the servers they need (ARGS='-k alert' to choose, JOBS=0 for one by one)
 	@.ci/debian-packages procps prometheus prometheus-alertmanager
+	@.ci/kubernetes
 	@$(PY) -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 check: lint types layers compile docs-check  ## lint, types, layers, syntax on Python 3.8-3.12, generated docs

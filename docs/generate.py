@@ -4,18 +4,22 @@
     python docs/generate.py --check    writes nothing; exit 1 when one of them is stale
 
 Sources: actions/*.yaml (what the user sees of an action), config.schema.yaml (settings, defaults),
-actions/lib/selfheal/errors/rules.yaml (classification of errors).
+actions/lib/selfheal/errors/rules.yaml (classification of errors), the unhealthy states of
+actions/lib/selfheal/workloads/states.py, aliases/*.yaml (the commands of chat), and tests/fixtures
+(recorded requests of integrations).
 """
 
 import json
 import re
 import sys
 from pathlib import Path
+from urllib.parse import unquote_plus
 
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 RULES = ROOT / "actions" / "lib" / "selfheal" / "errors" / "rules.yaml"
+ANSWER_LINES = 10  # of a recorded answer
 SHOWN = 4  # examples of what a rule looks for
 HIDDEN = ("function",)  # plumbing: names the library function, immutable
 RUNNER = {"timeout": "integer"}  # StackStorm's own; the YAML only changes the default
@@ -202,11 +206,84 @@ def configuration_table():
     return table(["settings", "about"], rows)
 
 
+def states_table():
+    """The unhealthy states of Kubernetes, in order from the cause to what follows from it."""
+    sys.path.insert(0, str(ROOT / "actions" / "lib"))
+    from selfheal.workloads.states import STATES
+
+    found = sorted(STATES.values(), key=lambda state: (state.priority, state.name))
+    rows = [
+        ["`%s`" % s.alert_type, s.severity, cell(s.seen), cell(s.counts), cell(s.settles)]
+        for s in found
+    ]
+    return table(["state", "severity", "what is seen", "counts", "is over when"], rows)
+
+
+def chat_table():
+    """The commands of chat by topic, as `heal help` shows them."""
+    sys.path.insert(0, str(ROOT / "actions" / "lib"))
+    from selfheal.operate import chat_help
+
+    found = chat_help.commands(chat_help.PACK_ALIASES)
+    parts = []
+    for topic in chat_help.topics_of(found):
+        rows = [
+            ["<br>".join("`%s`" % cell(one) for one in shown), cell(description)]
+            for name, shown, description in found
+            if name == topic
+        ]
+        parts.append("**%s**\n\n%s\n" % (topic, table(["command", "what it does"], rows)))
+    return "\n" + "".join(parts)
+
+
+def written(body):
+    """The lines of a recorded body."""
+    is_json = isinstance(body, (dict, list))
+    text = json.dumps(body, indent=2, ensure_ascii=False) if is_json else str(body or "")
+    return text.splitlines()
+
+
+def exchange(one):
+    """One recorded request and its answer, as somebody who tries it with curl would write them."""
+    request, response = one["request"], one["response"]
+    path, _, query = request["path"].partition("?")
+    lines = ["%s %s" % (request["method"], path)]
+    lines += ["    %s%s" % ("&" if n else "?", unquote_plus(part).strip())
+              for n, part in enumerate(query.split("&")) if part]
+    lines += ["", *written(request["body"])] if request["body"] else []
+    answer = written(response["body"])
+    rest = len(answer) - ANSWER_LINES
+    lines += ["", "-> %s" % response["status"], *answer[:ANSWER_LINES]]
+    lines += ["... and %d more lines" % rest] if rest > 0 else []
+    return "```\n%s\n```\n" % "\n".join(lines)
+
+
+def integration_requests(system):
+    """What goes over the wire to `system`, by the exchanges that its tests recorded."""
+    parts = []
+    for path in sorted((ROOT / "tests" / "fixtures" / system).glob("*.json")):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        parts.append("\n<details>\n<summary>%s</summary>\n" % path.stem.replace("_", " "))
+        parts += ["\n" + exchange(one) for one in found]
+        parts.append("\n</details>\n")
+    return "".join(parts) + "\n"
+
+
+def integrations():
+    """Path -> text of the pages of docs/integrations that show recorded requests."""
+    found = {}
+    for path in sorted((ROOT / "docs" / "integrations").glob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        if "<!-- requests -->" in text:
+            found[path] = between_markers(text, "requests", integration_requests(path.stem))
+    return found
+
+
 def between_markers(text, name, content):
     """`text` with `content` between `<!-- name -->` and `<!-- /name -->`."""
     pattern = re.compile(r"(<!-- %s -->\n).*?(<!-- /%s -->)" % (name, name), re.DOTALL)
     if not pattern.search(text):
-        raise SystemExit("README.md lacks the markers <!-- %s --> and <!-- /%s -->" % (name, name))
+        raise SystemExit("a page lacks the markers <!-- %s --> and <!-- /%s -->" % (name, name))
     return pattern.sub(lambda match: match.group(1) + content + match.group(2), text)
 
 
@@ -214,11 +291,18 @@ def pages():
     """Path -> text of every generated file."""
     readme = ROOT / "README.md"
     text = between_markers(readme.read_text(encoding="utf-8"), "actions", actions_table())
+    kubernetes = ROOT / "docs" / "kubernetes.md"
+    chat = ROOT / "docs" / "chatops.md"
     return {
+        chat: between_markers(chat.read_text(encoding="utf-8"), "chat", chat_table()),
+        kubernetes: between_markers(
+            kubernetes.read_text(encoding="utf-8"), "states", states_table()
+        ),
         readme: between_markers(text, "configuration", configuration_table()),
         ROOT / "docs" / "actions.md": actions_page(),
         ROOT / "docs" / "configuration.md": configuration_page(),
         ROOT / "docs" / "classification.md": classification_page(),
+        **integrations(),
     }
 
 

@@ -9,6 +9,7 @@ from standalone import aliases, core_actions, schemas
 from standalone.jsonpath import find
 from standalone.operators import OPERATORS, SEARCH
 from standalone.packs import Action, Alias, Pack, Policy, Rule
+from standalone.runner_types import RUNNER_PARAMETERS
 from standalone.templates import environment, is_template
 from standalone.validation_metadata import POLICY_TYPES
 
@@ -220,5 +221,7 @@ def _alias_problems(pack: Pack, alias: Alias) -> Iterator[str]:
     if not aliases.format_strings(alias):
         yield "%s: formats: nothing to match against" % place
     for name in sorted(names):
-        if action is not None and name not in action.parameters:
+        if action is not None and name not in {
+            **RUNNER_PARAMETERS.get(action.runner_type, {}), **action.parameters
+        }:
             yield "%s: %s has no parameter %s" % (place, action.ref, name)

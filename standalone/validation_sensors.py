@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
-from typing import Dict, Iterator, Set, Tuple
+from typing import Dict, Iterator, Optional, Set, Tuple
 
 from standalone.packs import Pack, Sensor
 
@@ -33,7 +33,7 @@ def _class_problems(sensor: Sensor, path: Path, tree: ast.Module) -> Iterator[st
     if sensor.class_name not in classes:
         yield "%s: class_name: %s has no class %s" % (sensor.metadata_file, path, sensor.class_name)
         return
-    base, methods = _shape(classes[sensor.class_name])
+    base, methods = _shape(classes[sensor.class_name], tree, path.parent)
     if base not in _OWN:
         yield "%s: %s must be a PollingSensor or a Sensor" % (path, sensor.class_name)
         return
@@ -47,11 +47,36 @@ def _class_problems(sensor: Sensor, path: Path, tree: ast.Module) -> Iterator[st
         yield "%s: poll_interval means nothing to a sensor without poll()" % sensor.metadata_file
 
 
-def _shape(node: ast.ClassDef) -> Tuple[str, Set[str]]:
+def _shape(node: ast.ClassDef, tree: ast.Module, folder: Path) -> Tuple[str, Set[str]]:
+    """The class of StackStorm's that a sensor derives from, and the methods that it has, also by a
+    class of a module beside it.
+    """
     names = [
         base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "")
         for base in node.bases
     ]
-    known = [name for name in names if name in _OWN]
+    own = next((name for name in names if name in _OWN), "")
     methods = {item.name for item in node.body if isinstance(item, ast.FunctionDef)}
-    return (known[0] if known else ""), methods
+    for name in names:
+        found = _beside(name, tree, folder)
+        if found is not None:
+            base, more = _shape(found[0], found[1], folder)
+            own, methods = own or base, methods | more
+    return own, methods
+
+
+def _beside(
+    name: str, tree: ast.Module, folder: Path
+) -> Optional[Tuple[ast.ClassDef, ast.Module]]:
+    """The class `name` that `tree` imports from a module in the same folder, and that module."""
+    for item in tree.body:
+        if isinstance(item, ast.ImportFrom) and any(one.name == name for one in item.names):
+            try:
+                text = (folder / ("%s.py" % item.module)).read_text(encoding="utf-8")
+                module = ast.parse(text)
+            except (OSError, SyntaxError, ValueError):
+                return None
+            for node in module.body:
+                if isinstance(node, ast.ClassDef) and node.name == name:
+                    return node, module
+    return None

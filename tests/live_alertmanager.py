@@ -26,7 +26,7 @@ def rfc3339(epoch_s: float) -> str:
 
 def get_json(url: str):
     """The JSON that `url` answers to a GET."""
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         return json.load(answer)
 
 
@@ -35,7 +35,7 @@ def post_json(url: str, body):
     request = urllib.request.Request(
         url, data=json.dumps(body).encode("utf-8"), headers={"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         text = answer.read()
     return json.loads(text) if text.strip() else None
 
@@ -127,7 +127,7 @@ class Alertmanager(_Server):
             urllib.request.Request(
                 "%s/api/v2/silence/%s" % (self.url, silence_id), method="DELETE"
             ),
-            timeout=10,
+            timeout=60,
         ).close()
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import random
 import socket
 import subprocess
 import time
@@ -9,14 +12,29 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-READY_WITHIN_S = 20.0
+READY_WITHIN_S = 180.0
+_LOWEST_PORT = 10240
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of 127.0.0.1 that nobody listens on now. It lies below those that the system gives
+    to whoever connects or asks for any: between this and its use it would be somebody else's.
+    """
+    chance = random.SystemRandom()  # the same seed everywhere would be the same ports everywhere
+    while True:
+        port = chance.randrange(_LOWEST_PORT, _first_given_port())
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+@functools.lru_cache(maxsize=1)
+def _first_given_port() -> int:
+    try:
+        given = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+    except OSError:
+        return 32768
+    return max(int(given[0]), 2 * _LOWEST_PORT)  # where a machine gives nearly all, it must do
 
 
 class Server:
@@ -60,7 +78,7 @@ class Server:
             return
         self.process.terminate()
         try:
-            self.process.wait(10)
+            self.process.wait(180)
         except subprocess.TimeoutExpired:
             self.kill()
             return
@@ -70,7 +88,7 @@ class Server:
         """Kill the process; what it had not written yet is gone."""
         if self.process is not None:
             self.process.kill()
-            self.process.wait(10)
+            self.process.wait(180)
             self._gone()
 
     def restart(self):
@@ -90,7 +108,7 @@ class Server:
 
     def _is_ready(self) -> bool:
         try:
-            with urllib.request.urlopen(self.url + self.ready_path, timeout=1):
+            with urllib.request.urlopen(self.url + self.ready_path, timeout=30):
                 return True
         except (urllib.error.URLError, OSError):
             return False

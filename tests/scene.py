@@ -71,12 +71,13 @@ class Receiver:
                 self.end_headers()
                 self.wfile.write(content)
 
-            do_GET = do_PUT = do_POST
+            do_GET = do_PUT = do_PATCH = do_DELETE = do_POST
 
             def log_message(self, *_ignored):
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.socket.settimeout(1)  # who connects and goes before it is taken blocks nobody
         self.port = self._server.server_address[1]
         self.url = "http://127.0.0.1:%d" % self.port
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
@@ -88,7 +89,9 @@ class Receiver:
 
     def wrap(self, tls):
         """Speak TLS from now on, by the server-side SSLContext `tls`."""
-        self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self._server.socket = tls.wrap_socket(
+            self._server.socket, server_side=True, do_handshake_on_connect=False
+        )
 
     def stop(self):
         self._server.shutdown()
@@ -101,9 +104,11 @@ class Receiver:
         self.stop()
 
 
-def store_url(kind, tmp_path):
-    """A URL of a fresh database of `kind` (one of BOTH)."""
-    return stores.sqlite_url(tmp_path) if kind == "sqlite" else stores.postgresql_url()
+def store_url(kind, tmp_path, is_empty=False):
+    """A URL of a fresh database of `kind` (one of BOTH), as tests.stores makes them."""
+    if kind == "sqlite":
+        return stores.sqlite_url(tmp_path, is_empty)
+    return stores.postgresql_url(is_empty)
 
 
 def context(url, clock=None, api=None, **sections):
@@ -124,7 +129,7 @@ def context(url, clock=None, api=None, **sections):
 
 def webhook(receiver, **more):
     """The `notify` section that names `receiver`."""
-    return {"webhook": {"url": receiver.url + "/hook", "timeout_s": 5, **more}}
+    return {"webhook": {"url": receiver.url + "/hook", "timeout_s": 60, **more}}
 
 
 def incident(store, incident_id="inc-1", **columns):

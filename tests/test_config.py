@@ -109,6 +109,55 @@ def test_only_target_serves_every_cluster_but_of_several_none_is_guessed():
     assert Config().target_for("prometheus", None) is None
 
 
+def test_cluster_is_on_by_kubeconfig_or_in_a_pod_as_well():
+    for place in ({"url": "https://k"}, {"kubeconfig": "/k"}, {"in_cluster": True}):
+        config = Config({"kubernetes": {**place, "watch": True, "queries": {"up": ""}}})
+        assert config.targets("kubernetes") == {
+            "default": {**place, "watch": True, "queries": {"up": ""}}
+        }
+        named = Config({"kubernetes": {"watch": True, "prod": place}})
+        assert named.targets("kubernetes") == {"prod": {"watch": True, **place}}
+    for nowhere in ({"token": "t"}, {"in_cluster": False}, {"kubeconfig": ""}, {"prod": {}}):
+        assert Config({"kubernetes": nowhere}).targets("kubernetes") == {}
+
+
+def test_place_of_a_section_is_not_that_of_its_named_targets():
+    config = Config(
+        {
+            "kubernetes": {
+                "in_cluster": True,
+                "timeout_s": 5,
+                "edge": {"url": "https://e"},
+                "far": {"kubeconfig": "/f", "context": "far"},
+                "broken": {"token": "t"},
+            }
+        }
+    )
+    assert config.targets("kubernetes") == {
+        "default": {"in_cluster": True, "timeout_s": 5},
+        "edge": {"url": "https://e", "timeout_s": 5},
+        "far": {"kubeconfig": "/f", "context": "far", "timeout_s": 5},
+    }
+
+
+def test_targets_that_only_have_a_context_share_the_kubeconfig_of_their_section():
+    section = {"kubeconfig": "/k", "prod": {"context": "p"}, "edge": {"context": "e"}}
+    shared = {
+        "prod": {"kubeconfig": "/k", "context": "p"},
+        "edge": {"kubeconfig": "/k", "context": "e"},
+    }
+    assert Config({"kubernetes": section}).targets("kubernetes") == shared
+    with_own = Config({"kubernetes": {**section, "context": "d"}}).targets("kubernetes")
+    assert with_own == {**shared, "default": {"kubeconfig": "/k", "context": "d"}}
+
+
+def test_target_of_a_cluster_has_a_name():
+    config = Config({"kubernetes": {"url": "https://d", "prod": {"url": "https://p"}}})
+    assert config.target_name("kubernetes", "prod") == "prod"
+    assert config.target_name("kubernetes", "unknown") == "default"
+    assert Config().target_name("kubernetes", "prod") is None
+
+
 def test_secrets_are_found_by_name_at_any_depth_and_in_urls():
     config = Config(
         {
@@ -169,3 +218,12 @@ def test_unreadable_schema_says_which_file(tmp_path):
     for path in (tmp_path / "config.schema.yaml", tmp_path / "none.yaml"):
         with pytest.raises(ConfigError, match=path.name):
             load_schema(path)
+
+
+def test_address_that_is_a_secret_is_hidden_without_its_host_too():
+    hook = "https://hooks.example/services/T0000/B0000/XXXXXXXXXXXXXXXX"
+    found = Config({"notify": {"slack": {"webhook_url": hook}}}).secrets()
+    assert found == [hook, "/services/T0000/B0000/XXXXXXXXXXXXXXXX", "XXXXXXXXXXXXXXXX"]
+    assert Config({"notify": {"slack": {"webhook_url": "https://a.example/hook"}}}).secrets() == [
+        "https://a.example/hook"
+    ]

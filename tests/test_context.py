@@ -21,7 +21,8 @@ LIBRARY = Path(__file__).resolve().parents[1] / "actions" / "lib"
 
 
 def test_store_is_opened_when_first_used_and_closed_at_the_end(tmp_path):
-    ctx = Context(Config({"database": {"url": scene.store_url("sqlite", tmp_path)}}))
+    url = scene.store_url("sqlite", tmp_path, is_empty=True)
+    ctx = Context(Config({"database": {"url": url}}))
     assert not (tmp_path / "selfheal.db").exists()
     store = ctx.store
     assert ctx.store is store and (tmp_path / "selfheal.db").exists()

@@ -149,7 +149,7 @@ def test_text_is_neutral_in_results_and_errors(library):
         {"list": ["x" * 100] * 100_000},
         {"text": "x" * 5_000_000},
         {str(n): "y" * 50 for n in range(50_000)},
-        {"deep": [[["z" * 1000] * 50] * 50] * 50},
+        {"deep": [[["z" * 1000] * 20] * 20] * 20},
     ],
 )
 def test_huge_result_is_cut_and_marked(library, result):

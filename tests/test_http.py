@@ -135,8 +135,22 @@ def test_refused_connection_is_retryable_and_hides_credentials():
 
 
 def test_unknown_host_is_typed():
-    with pytest.raises(ExternalError, match="no-such-host.invalid"):
+    with pytest.raises(ExternalError, match="no-such-host.invalid") as caught:
         HttpClient().request("GET", "http://no-such-host.invalid/", timeout_s=5)
+    assert caught.value.concerns_all
+
+
+def test_no_connection_is_told_from_no_answer(tls):
+    with pytest.raises(ExternalError) as refused:
+        HttpClient().request("GET", "http://127.0.0.1:1/")
+    with pytest.raises(ExternalError) as untrusted:
+        HttpClient().request("GET", tls[0])
+    with RawServer(b"", keep_open=True) as server, pytest.raises(ExternalError) as silent:
+        HttpClient().request("GET", server.url, timeout_s=0.2)
+    with RawServer(b"") as server, pytest.raises(ExternalError) as dropped:
+        HttpClient().request("GET", server.url)
+    caught = (refused, untrusted, silent, dropped)
+    assert [one.value.concerns_all for one in caught] == [True, True, False, False]
 
 
 def test_silent_server_is_given_up():
@@ -266,3 +280,16 @@ def test_proxy_of_the_environment_is_not_asked_for_loopback(receiver, monkeypatc
     monkeypatch.setitem(os.environ, "http_proxy", "http://127.0.0.1:1")
     monkeypatch.setitem(os.environ, "no_proxy", "127.0.0.1")
     assert HttpClient().request("GET", receiver.url).status == 200
+
+
+def test_credentials_that_a_server_repeats_are_not_shown():
+    headers = {"Authorization": "Bearer t0ken-of-ours", "X-Api-Key": "k3y-of-ours", "X-Run": "1"}
+    said = b"who is Bearer t0ken-of-ours, k3y-of-ours of 1? " + b"x" * 600
+    with scene.Receiver((401, {}, said)) as receiver:
+        answer = HttpClient().request("GET", receiver.url, headers=headers)
+    assert answer.text(100).startswith("who is ********, ******** of 1? x")
+    assert len(answer.text(100)) == 100 and answer.body == said
+    assert "t0ken" not in answer.text(20)  # nor a part of it, where the text is cut
+    with pytest.raises(ExternalError) as caught:
+        answer.json()
+    assert "ours" not in str(caught.value)

@@ -13,127 +13,18 @@ import yaml
 
 from selfheal import door
 from tests import scene
+from tests.selector_table import (
+    GIVEN,
+    HOSTILE,
+    NO_SELECTORS,
+    OTHER_PATTERN,
+    PATTERN,
+    SELECTORS,
+    WORDS,
+)
 
 ACTIONS = Path(__file__).resolve().parent.parent / "actions"
 DOCUMENTS = {path.stem: yaml.safe_load(path.read_text()) for path in ACTIONS.glob("*.yaml")}
-PATTERN = "v1:" + "0123456789" * 2
-OTHER_PATTERN = "v1:" + "a" * 20
-
-# The kinds of names. What is in a set may be given all the same, since it means no more than one
-# thing, or says in words what it means.
-ID = frozenset()  # one incident, question, fingerprint, breaker: nothing else will do
-WORDS = frozenset({"all", "ALL", "everything"})  # where any word names just what has that name
-OPTIONAL = frozenset({"", "missing", "null"})  # not given: by hand, any of a list, no such filter
-
-# action -> parameter -> what of HOSTILE is no error there.
-SELECTORS = {
-    "analyze_incident": {"incident_id": ID, "run_id": OPTIONAL},
-    "approval_asked": {"inquiry_id": ID},
-    "approval_list": {"incident_id": OPTIONAL, "status": frozenset({"missing", "null", "all"})},
-    "approve": {"question": ID},
-    "audit_verify": {"scope": frozenset({"all"}), "expected_seal": OPTIONAL},
-    "automated_remediation": {"incident_id": ID, "run_id": OPTIONAL},
-    "breaker_force": {"name": ID},
-    "breaker_list": {"state": OPTIONAL, "kind": OPTIONAL},
-    "breaker_reset": {"name": ID},
-    "close_incident": {"incident_id": ID, "run_id": OPTIONAL},
-    "create_incident_ticket": {"incident_id": ID, "run_id": OPTIONAL},
-    "determine_response_strategy": {"incident_id": ID, "run_id": OPTIONAL},
-    "elk_search_errors": {"target": frozenset({"missing", "null"})},
-    "error_explain": {"fingerprint": ID},  # there is nothing else to explain
-    "error_pattern_get": {"fingerprint": ID},
-    "error_pattern_list": {"type": OPTIONAL, "severity": OPTIONAL},
-    "error_pattern_merge": {"fingerprint": ID, "into": ID},
-    "escalate_to_oncall": {"incident_id": ID, "run_id": OPTIONAL},
-    "incident_get": {"incident_id": ID},
-    "incident_list": {"status": OPTIONAL, "severity": OPTIONAL, "source": OPTIONAL | WORDS},
-    "incident_response": {"incident_id": ID},
-    "incident_timeline": {"incident_id": ID},
-    "observe_incident": {"incident_id": ID, "run_id": OPTIONAL},
-    "pause": {
-        "scope": ID, "namespace": ID, "cluster": ID, "remedy": ID, "incident": ID,
-    },
-    "reject": {"question": ID},
-    "remediate": {"incident_id": ID, "run_id": OPTIONAL},
-    "report_failure": {"execution_id": OPTIONAL, "incident_id": OPTIONAL},
-    "request_approval": {"incident_id": ID, "run_id": OPTIONAL},
-    "resume": {
-        "scope": ID, "namespace": ID, "cluster": ID, "remedy": ID, "incident": ID,
-    },
-    "settle_approval": {"incident_id": ID, "approval_id": ID, "run_id": OPTIONAL},
-    "undo_remediation": {"incident_id": ID, "run_id": OPTIONAL},
-    "verify_resolution": {"incident_id": ID, "run_id": OPTIONAL},
-}
-
-_WORDS_OF_A_PERSON = "words for those who come after; nothing is chosen by them"
-_WHO = "immutable; StackStorm fills it in"
-_ALERTS = "an alert that says itself what is wrong where; what is no alert is refused (test_parse)"
-# Every other parameter that is no number and no yes or no: why it names nothing.
-NO_SELECTORS = {
-    "approval_asked": {"route": "anybody's question; what is none of ours is left alone"},
-    "approve": {"comment": _WORDS_OF_A_PERSON, "who": _WHO},
-    "breaker_force": {
-        "state": "what to do, one of three words", "reason": _WORDS_OF_A_PERSON, "who": _WHO,
-    },
-    "breaker_reset": {"reason": _WORDS_OF_A_PERSON, "who": _WHO},
-    "close_incident": {"resolution": "how it ended, one of three words"},
-    "determine_response_strategy": {"response_level": "how to respond, one of four words"},
-    "elk_search_errors": {
-        "query": "narrows a search that only reads; empty adds no condition",
-        "index": "an index pattern by intent, only read; empty is the configured one",
-    },
-    "error_explain": {"message": "the text to explain", "stack": "the text to explain"},
-    "error_pattern_list": {"order": "how the list is sorted"},
-    "escalate_to_oncall": {"reason": "why, one of the words of the workflow"},
-    "ingest_alertmanager": {"payload": _ALERTS},
-    "pause": {"reason": _WORDS_OF_A_PERSON, "who": _WHO},
-    "prometheus_alert_handler": {"alert_data": _ALERTS, "response_level": "how to respond"},
-    "reject": {"comment": _WORDS_OF_A_PERSON, "who": _WHO},
-    "report_failure": {
-        "subject": "the title of a message, whatever it says: a net that refuses nothing",
-        "status": "the text of a message, whatever it says",
-    },
-    "resume": {"who": _WHO},
-    "settle_approval": {"answer": "what was said, one of three words"},
-}
-
-HOSTILE = {
-    "": "",
-    "blank": " \t",
-    "star": "*",
-    "all": "all",
-    "ALL": "ALL",
-    "everything": "everything",
-    "percent": "%",
-    "like": "inc-%",
-    "glob": "inc-?",
-    "list in a text": "inc-1,inc-2",
-    "SQL": "x' OR '1'='1",
-    "nul": "\0",
-    "name and nul": "inc-1\0",
-    "very long": "x" * 100000,
-    "half a character": "\ud800",
-    "list": ["inc-1"],
-    "empty list": [],
-    "map": {"inc-1": 1},
-    "number": 7,
-    "truth": True,
-    "null": None,
-}
-# Else it is refused for another reason.
-GIVEN = {
-    "analyze_incident": {"incident_id": "inc-1"},
-    "approval_asked": {"inquiry_id": "inq-9", "route": "selfheal.apr-1"},
-    "approve": {"question": "apr-1"},
-    "audit_verify": {"scope": "inc-1"},
-    "breaker_force": {"name": "prometheus", "state": "open", "reason": "a test"},
-    "breaker_reset": {"name": "prometheus"},
-    "error_pattern_get": {"fingerprint": PATTERN},
-    "error_pattern_merge": {"fingerprint": PATTERN, "into": OTHER_PATTERN},
-    "reject": {"question": "apr-1"},
-    "report_failure": {"subject": "a test", "status": "failed"},
-    "settle_approval": {"incident_id": "inc-1", "approval_id": "apr-1", "answer": "no"},
-}
 TYPED = {"InvalidInput", "NotFound"}
 ADVICE = ("give ", "; ", ": ", "such as", "must be", "as they were")
 

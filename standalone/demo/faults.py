@@ -22,7 +22,7 @@ def crash(shop: Shop) -> List[str]:
     if pid is None:
         raise RuntimeError("the service does not run: there is nothing to break")
     os.kill(pid, signal.SIGKILL)
-    if not wait_for(lambda: not servicectl.is_running(pid), 5, 0.005):
+    if not wait_for(lambda: not servicectl.is_running(pid), 60, 0.005):
         raise RuntimeError("process %d survives SIGKILL" % pid)
     shop.control("start")
     return [

@@ -21,8 +21,8 @@ from standalone.demo.shop import NAME, Shop, free_port, wait_for
 
 TOOLS = {"prometheus": ("prometheus",), "alertmanager": ("prometheus-alertmanager", "alertmanager")}
 INSTALL = "as root on Debian: apt-get install prometheus prometheus-alertmanager"
-READY_S = 20.0
-SCRAPED_S = 20.0
+READY_S = 120.0
+SCRAPED_S = 120.0
 STOP_S = 5.0
 _KILL_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 

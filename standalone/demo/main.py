@@ -34,18 +34,21 @@ SUBTITLES = {
     "approve": "A small shop takes orders. It breaks, for real; the pack knows what to do and asks "
     "you first.",
 }
-DRAIN_S = 3.0
+DRAIN_S = 60.0
 INTERRUPTED = 130
+AGAIN_S = 0.5
+_ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
 
 
 def main(argv: Optional[List[str]] = None) -> int:
     """Runs the demo and returns its exit code."""
     settings = _settings(sys.argv[1:] if argv is None else argv)
     view = View(Terminal())
-    _on_signals((signal.SIGTERM, signal.SIGHUP), _interrupt)
+    be_interrupted()
     try:
         return _run(settings, view)
     except KeyboardInterrupt:
+        _on_signals((signal.SIGALRM,), signal.SIG_IGN)
         view.end(False, "stopped; nothing is left running")
         return INTERRUPTED
     except BrokenPipeError:
@@ -78,7 +81,7 @@ def _run(settings: Settings, view: View) -> int:
         _show_end(stage, view, ending)
     finally:
         # A second Ctrl-C must not leave half of it running.
-        _on_signals((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), signal.SIG_IGN)
+        _on_signals((signal.SIGINT, *_ENDING), signal.SIG_IGN)
         stage.close()
         _on_signals((signal.SIGINT,), signal.default_int_handler)
     if settings.keep or settings.home:
@@ -101,7 +104,8 @@ def _show_start(stage: Stage, view: View) -> None:
 
 
 def _show_timeline(stage: Stage, view: View, incident_id: str) -> None:
-    shown = stage.engine.run("selfheal.incident_timeline", {"incident_id": incident_id}, timeout=30)
+    about = {"incident_id": incident_id}
+    shown = stage.engine.run("selfheal.incident_timeline", about, timeout=DRAIN_S)
     if shown.status == "succeeded":
         view.timeline(incident_id, shown.result["result"]["entries"])
     else:
@@ -177,7 +181,21 @@ def _settings(argv: List[str]) -> Settings:
     return Settings(given.scenario, given.live, given.yes, given.keep, given.home, given.timeout)
 
 
+def be_interrupted() -> None:
+    """From now on Ctrl-C and its like raise KeyboardInterrupt until somebody ignores them."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        _on_signals((signal.SIGINT,), _interrupt)
+    _on_signals(_ENDING, _interrupt)
+
+
 def _interrupt(_number: int, _frame: Any) -> None:
+    known = sys.exc_info()[1]
+    while known is not None:
+        if isinstance(known, KeyboardInterrupt):
+            return  # it was heard: what ends because of it must not be left half done
+        known = known.__context__
+    # Raised while a destructor or a weak reference's callback runs, it is swallowed: so once more.
+    signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
     raise KeyboardInterrupt
 
 

@@ -36,6 +36,7 @@ class Orders:
         self.directory = Path(directory)
         self.spool_limit = spool_limit
         self.handled = 0
+        self._locked_out_by = ""
         self._taken = 0
         self._is_stopping = threading.Event()
         self._counting = threading.Lock()
@@ -46,6 +47,7 @@ class Orders:
             with open(str(self.directory / LOCK), "x") as lock:
                 lock.write("%d\n" % os.getpid())
         except FileExistsError:
+            self._locked_out_by = self._holder() or "unknown"
             _log("WARN", "another process works; this one only takes orders")
 
     def end(self):
@@ -75,7 +77,7 @@ class Orders:
 
     def problem(self):
         """Why no order is worked off, in words; empty when all is well."""
-        holder = self._holder()
+        holder = self._holder() or self._locked_out_by  # who was locked out once stays so
         if holder != str(os.getpid()):
             return (
                 "the spool is locked by process %s" % holder

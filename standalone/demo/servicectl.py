@@ -21,7 +21,7 @@ import urllib.request
 from pathlib import Path
 
 STOP_S = 3.0
-START_S = 8.0
+START_S = 60.0
 POLL_S = 0.01
 SETTINGS, PID, LOCK, ASIDE = "service.json", "orders.pid", "orders.lock", "orders.lock.aside"
 LOG = "service.log"

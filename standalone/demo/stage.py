@@ -26,7 +26,7 @@ SCENARIOS = ("heal", "unfixable", "approve", "elk")
 RUNBOOKS = Path(__file__).resolve().parent / "runbooks"
 COMMANDS = Path(__file__).resolve().parent / "commands.yaml"
 ALERT = "OrdersNotWorkedOff"
-HEALTHY_S = 10.0
+HEALTHY_S = 60.0
 _PORT_IN_RUNBOOKS = "127.0.0.1:8480"
 _LIVE_CHECK = """
   - prometheus:
@@ -178,11 +178,11 @@ class Stage:
             "notify": {"webhook": {"url": self.receiver.url}},
             "resolver": {
                 "runbook_paths": [str(runbooks)],
-                "verify_timeout": 4 if scenario == "unfixable" else 25,
+                "verify_timeout": 4 if scenario == "unfixable" else 120,
                 "verify_interval": 1,
                 # Longer than Alertmanager needs to send its own message, so that one closes the
                 # incident.
-                "healthy_hold": 8 if is_live else 1,
+                "healthy_hold": 45 if is_live else 1,
             },
             "safety": {
                 "autonomy": "approve" if scenario == "approve" else "auto",

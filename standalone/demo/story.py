@@ -24,7 +24,7 @@ INGEST = "selfheal.ingest_alertmanager"
 WEBHOOK = "core.st2.webhook"
 ELK_ERROR = "selfheal.elk_error"
 TICK_S = 0.1
-SETTLE_S = 10.0
+SETTLE_S = 60.0
 MESSAGE_LINES = 3
 
 

@@ -18,7 +18,8 @@ from standalone.demo.shop import processes_of
 from tests import needs
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_S = 120
+PATIENCE_S = 600
+RESPONSE_S = 500
 ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)")
 
 
@@ -30,7 +31,7 @@ class Run:
         self.directory = directory
         environment = {**os.environ, "TMPDIR": str(directory), "TERM": "xterm"}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "standalone", "demo", *arguments],
+            [sys.executable, "-m", "standalone", "demo", "--timeout", str(RESPONSE_S), *arguments],
             cwd=str(ROOT),
             env=environment,
             stdin=subprocess.PIPE,

@@ -21,7 +21,7 @@ def shop(tmp_path):
 
 
 def is_healthy(shop):
-    return wait_for(lambda: shop.health().is_healthy, 10)
+    return wait_for(lambda: shop.health().is_healthy, 180)
 
 
 def servicectl_run(shop, *arguments, **environment):
@@ -38,7 +38,7 @@ def test_orders_are_worked_off(shop):
     shop.control("start")
     assert is_healthy(shop)
     assert loopback.request("POST", shop.url + "/orders", {"item": "tea"})[0] == 202
-    assert wait_for(lambda: shop.ledger() == 1, 5)
+    assert wait_for(lambda: shop.ledger() == 1, 180)
     line = json.loads((shop.directory / service.LEDGER).read_text())
     assert (line["item"], line["price"]) == ("tea", 250)
     assert shop.health().waiting == 0
@@ -63,14 +63,15 @@ def test_removing_the_stale_lock_and_restarting_mends_it_and_no_order_is_lost(sh
     customers = Customers(shop)
     customers.start()
     faults.crash(shop)
-    assert wait_for(lambda: shop.health().waiting >= 2, 5)
+    assert wait_for(lambda: shop.health().waiting >= 2, 180)
     assert "stale lock" in shop.control("status")
+    why = shop.health().problem
     shop.control("unlock")
-    assert not shop.health().is_healthy  # the running process does not notice; hence the restart
+    assert shop.health().problem == why  # it never looks again, nor logs another error; so: restart
     shop.control("restart")
     assert is_healthy(shop)
     customers.stop()
-    assert wait_for(lambda: shop.ledger() == customers.placed, 5)
+    assert wait_for(lambda: shop.ledger() == customers.placed, 180)
 
 
 def test_undo_puts_the_fault_back_as_it_was(shop):
@@ -148,7 +149,7 @@ def test_the_service_ends_when_its_owner_is_gone(shop):
     shop.control("start")
     pid = shop.pid()
     owner.communicate(b"\n")
-    assert wait_for(lambda: not servicectl.is_running(pid), 10)
+    assert wait_for(lambda: not servicectl.is_running(pid), 180)
 
 
 def test_closing_the_shop_finds_a_process_that_nobody_wrote_down(shop):
@@ -156,7 +157,7 @@ def test_closing_the_shop_finds_a_process_that_nobody_wrote_down(shop):
     pid = shop.pid()
     (shop.directory / servicectl.PID).unlink()
     shop.stop()
-    assert wait_for(lambda: not servicectl.is_running(pid), 5)
+    assert wait_for(lambda: not servicectl.is_running(pid), 180)
 
 
 def test_health_reads_as_a_sentence():

@@ -27,7 +27,13 @@ def typed(world, text, who):
         if found
     ]
     assert not more
-    context = {"user": "st2bot", "api_user": who, "source_channel": "ops"}
+    context = {
+        "user": "st2bot",
+        "api_user": who,
+        "source_channel": "ops",
+        "action_alias_ref": {"name": alias.name, "ref": alias.ref},
+    }
+    parameters = aliases.freeze(alias, parameters)
     return world.engine.run(alias.action_ref, parameters, timeout=PATIENCE_S, context=context)
 
 
@@ -48,7 +54,13 @@ def test_in_chat_the_right_persons_yes_is_acted_on_once(world):
     assert "safety.approvers names alice" in refused.result["result"]["error"]
     assert question(world)["status"] == "pending" and not (world.directory / "well").exists()
 
-    done = typed(world, "heal approve %s looks right" % approval_id, "Alice")
+    refused = typed(world, "heal approve %s looks right" % approval_id, "Alice")
+    assert "is not the code of" in refused.result["result"]["error"]
+    assert question(world)["status"] == "pending"
+
+    yes = message["approval"]["answer"]["chat"]["yes"]
+    assert yes == "heal approve %s %s" % (approval_id, listed["code"])
+    done = typed(world, "%s looks right" % yes, "Alice")
     assert done.status == "succeeded", done.result
     world.settle()
     incident = world.incident(incident.id)

@@ -143,7 +143,7 @@ def test_dry_run_of_what_is_real_leaves_it_to_those_who_have_it(world, effects, 
     execution = world.engine.run(
         "selfheal.prometheus_alert_handler",
         {"alert_data": alert("Denied", instance="web-1:9100"), "dry_run": True},
-        timeout=60,
+        timeout=300,
     )
     assert execution.status == "failed"
     assert execution.result["result"]["error_type"] == "Refused"

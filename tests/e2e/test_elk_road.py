@@ -117,8 +117,8 @@ def aftermath(tmp_path_factory):
         sensor = Looking(world.engine)
         sensor.start()
         try:
-            world.wait_for(lambda: len(world.incidents()) >= len(every) + 3, 60)
-            world.wait_for(lambda: not any(one.status == "open" for one in world.incidents()), 90)
+            world.wait_for(lambda: len(world.incidents()) >= len(every) + 3)
+            world.wait_for(lambda: not any(one.status == "open" for one in world.incidents()))
             world.settle()
         finally:
             sensor.stop()

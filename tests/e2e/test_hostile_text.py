@@ -1,13 +1,12 @@
 """Text that wants to be evaluated, in every label and annotation, key and value: it stays text.
 
-The engine renders every input once more, as StackStorm does; the last test shows that it would.
+The engine renders every input once more, as StackStorm does; the last part shows that it would.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-
-import pytest
 
 from selfheal.store import load
 from standalone import wrapper
@@ -21,10 +20,9 @@ def hostile_texts(directory):
     """What an attacker, a Helm chart or a terminal may have left in a label."""
     touch = "touch %s/pwned" % directory
     return [
-        "{{ config_context.jira_password }}",
-        "{{ config_context.notify.webhook.token }}",
         "{{ config_context.notify.webhook.headers.canary }}",
-        "{{ config_context }} {{ st2kv.system.x }}",
+        "{{ config_context.jira_password }}",
+        "{{ config_context.notify.webhook.token }} {{ config_context }} {{ st2kv.system.x }}",
         "{{ .Values.x }}",
         "{{ 7919*7907 }} <% 7919*7907 %>",
         "<% ctx() %>",
@@ -33,17 +31,11 @@ def hostile_texts(directory):
         "{% for x in range(9) %}{{ x }}{% endfor %}",
         "{# gone #}",
         "{{",
-        "$(%s)" % touch,
-        "`%s`" % touch,
-        "'; %s #" % touch,
-        "$(reboot) `reboot`",
-        "\x1b[31mred\x1b[0m\x1b]0;title\x07",
-        "' OR 1=1; DROP TABLE incidents; --",
-        'a "quoted" \\ text\nover two lines\r\n',
-        "%s %(x)s {0} {x}",
+        "$(%s) `%s` '; %s #" % (touch, touch, touch),
+        "\x1b[31mred\x1b[0m\x1b]0;title\x07 \u202egnp.exe",
+        'a "quoted" \\ text\nover two lines\r\n\' OR 1=1; DROP TABLE incidents; --%s %(x)s {0} {x}',
         "nul \x00 inside",
         "lone \ud800 surrogate",
-        "\u202egnp.exe",
         wrapper.DELIMITER,
     ]
 
@@ -58,10 +50,9 @@ def hostile_alert(number, text):
     return dict(made, labels=labels, annotations=annotations, generatorURL=text)
 
 
-@pytest.fixture(scope="module")
-def aftermath(tmp_path_factory):
+@contextlib.contextmanager
+def aftermath(directory):
     """(world, alerts) after all of them were answered."""
-    directory = tmp_path_factory.mktemp("hostile")
     with World(directory) as world:
         world.configure({"safety": {"max_responses_per_batch": 100}})
         (directory / "ok").touch()
@@ -114,8 +105,7 @@ def records(world):
     return json.dumps(shown, default=str) + json.dumps(world.outside.messages)
 
 
-def test_every_incident_runs_to_its_end(aftermath):
-    world, alerts = aftermath
+def every_incident_runs_to_its_end(world, alerts):
     ended = by_number(world)
     assert sorted(ended) == list(range(len(alerts)))
     for number, incident in ended.items():
@@ -128,8 +118,7 @@ def test_every_incident_runs_to_its_end(aftermath):
     assert {one.status for one in world.runs("ingest_alertmanager")} == {"succeeded"}
 
 
-def test_text_is_in_the_store_as_it_came(aftermath):
-    world, alerts = aftermath
+def text_is_in_the_store_as_it_came(world, alerts):
     rows = world.rows("SELECT incident_id, labels, annotations, generator_url FROM alerts")
     stored = {row["incident_id"]: row for row in rows}
     for number, incident in by_number(world).items():
@@ -140,8 +129,7 @@ def test_text_is_in_the_store_as_it_came(aftermath):
         assert load(stored[incident.id]["annotations"]) == sent["annotations"]
 
 
-def test_runbook_was_given_the_text_byte_for_byte(aftermath):
-    world, alerts = aftermath
+def runbook_was_given_the_text_byte_for_byte(world, alerts):
     for number, incident in by_number(world).items():
         text = alerts[number]["labels"]["service"]
         if fits_environment(alerts[number]):
@@ -149,8 +137,7 @@ def test_runbook_was_given_the_text_byte_for_byte(aftermath):
             assert got == text.encode("utf-8"), text
 
 
-def test_nothing_was_evaluated(aftermath):
-    world, _ = aftermath
+def nothing_was_evaluated(world, _alerts):
     kept = records(world)
     everything = world.rows("SELECT * FROM incident_events") + world.rows("SELECT * FROM outbox")
     everything += world.rows("SELECT * FROM incidents") + world.rows("SELECT * FROM alerts")
@@ -159,8 +146,7 @@ def test_nothing_was_evaluated(aftermath):
     assert not (world.directory / "pwned").exists()
 
 
-def test_only_ids_and_words_were_given_to_tasks(aftermath):
-    world, alerts = aftermath
+def only_ids_and_words_were_given_to_tasks(world, alerts):
     texts = [one["labels"]["service"] for one in alerts]
     for execution in world.engine.executions():
         if execution.action_ref != "selfheal.ingest_alertmanager":
@@ -168,8 +154,7 @@ def test_only_ids_and_words_were_given_to_tasks(aftermath):
             assert not [text for text in texts if text in given], execution.action_ref
 
 
-def test_engineer_reads_the_text_as_it_came(aftermath):
-    world, _ = aftermath
+def engineer_reads_the_text_as_it_came(world, _alerts):
     [message] = [
         one for one in world.told("escalation") if one["incident"]["alert_type"] == "Everything"
     ]
@@ -177,8 +162,7 @@ def test_engineer_reads_the_text_as_it_came(aftermath):
     assert labels["{{ config_context.jira_password }}"] == "{{ config_context.jira_password }}"
 
 
-def test_queries_show_the_text_so_that_nothing_can_evaluate_it(aftermath):
-    world, _ = aftermath
+def queries_show_the_text_so_that_nothing_can_evaluate_it(world, _alerts):
     [everything] = [one for one in world.incidents() if one.alert_type == "Everything"]
     for action in ("incident_get", "incident_timeline"):
         shown = json.dumps(world.act(action, incident_id=everything.id), ensure_ascii=False)
@@ -187,9 +171,25 @@ def test_queries_show_the_text_so_that_nothing_can_evaluate_it(aftermath):
     assert "config_context" in shown
 
 
-def test_engine_would_evaluate_such_text_if_it_came_through(aftermath):
-    world, _ = aftermath
+def engine_would_evaluate_such_text_if_it_came_through(world, _alerts):
     text = "{{ config_context.notify.webhook.headers.canary }} {{ 7919*7907 }}"
     world.act("report_failure", subject="control", status=text)
     [message] = [one for one in world.told("failure") if one["subject"] == "control"]
     assert CANARY in message["status"] and PRODUCT in message["status"]
+
+
+def test_hostile_text_stays_text_wherever_it_goes(tmp_path):
+    """One test, since the world is dear: all that must hold after all of it was answered."""
+    parts = (
+        every_incident_runs_to_its_end,
+        text_is_in_the_store_as_it_came,
+        runbook_was_given_the_text_byte_for_byte,
+        nothing_was_evaluated,
+        only_ids_and_words_were_given_to_tasks,
+        engineer_reads_the_text_as_it_came,
+        queries_show_the_text_so_that_nothing_can_evaluate_it,
+        engine_would_evaluate_such_text_if_it_came_through,
+    )
+    with aftermath(tmp_path) as (world, alerts):
+        for part in parts:
+            part(world, alerts)

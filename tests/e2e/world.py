@@ -28,13 +28,14 @@ PACK = Path(__file__).resolve().parents[2]
 SECRET = "s3cret-token-of-the-config"
 # Like a secret, but nothing scrubs it from what is shown: whatever evaluates text shows it.
 CANARY = "canary-of-the-config"
-PATIENCE_S = 90.0
+PATIENCE_S = 600.0
 # Columns that hold a point in time at which something falls due.
 _DUE = {
     "locks": ("acquired_at", "expires_at"),
     "incidents": ("dispatched_at", "cleared_at", "opened_at"),
     "approvals": ("requested_at", "expires_at"),
     "outbox": ("next_attempt_at",),
+    "tickets": ("changed_at", "synced_at", "resolved_at"),
 }
 
 
@@ -177,7 +178,7 @@ class World:
         self.settle()
         return result
 
-    def wait_for(self, what: Callable[[], Any], within_s: float = 60.0) -> Any:
+    def wait_for(self, what: Callable[[], Any], within_s: float = 300.0) -> Any:
         """The first truthy answer of `what`."""
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:

@@ -52,10 +52,10 @@ def flaky(config, path, good_at):
     return os.path.getsize(path) >= good_at, {"tries": os.path.getsize(path)}
 
 def slow(config, path, apart=False):
-    child = subprocess.Popen(["sleep", "120"], start_new_session=bool(apart))
+    child = subprocess.Popen(["sleep", "900"], start_new_session=bool(apart))
     with open(path, "w") as target:
         target.write("%d %d" % (os.getpid(), child.pid))
-    time.sleep(120)
+    time.sleep(900)
 
 def ingest(config, payload):
     for number in payload["numbers"]:
@@ -65,7 +65,7 @@ def ingest(config, payload):
             os.environ["ST2_ACTION_API_URL"] + "/webhooks/st2", json.dumps(body).encode(),
             {"X-Auth-Token": os.environ["ST2_ACTION_AUTH_TOKEN"],
              "Content-Type": "application/json"})
-        assert urllib.request.urlopen(request, timeout=10).status == 202
+        assert urllib.request.urlopen(request, timeout=60).status == 202
     return True, {"count": len(payload["numbers"])}
 
 def surroundings(config):
@@ -265,7 +265,7 @@ class Heard:
         with self._changed:
             return [event.kind for event in self._events]
 
-    def wait_for(self, kind: str, count: int = 1, timeout_s: float = 30) -> List[Dict[str, Any]]:
+    def wait_for(self, kind: str, count: int = 1, timeout_s: float = 180) -> List[Dict[str, Any]]:
         """The first `count` events of a kind, once there are that many."""
         with self._changed:
             arrived = self._changed.wait_for(
@@ -275,7 +275,7 @@ class Heard:
         return self.of(kind)[:count]
 
 
-def eventually(holds: Callable[[], bool], what: str, timeout_s: float = 20) -> None:
+def eventually(holds: Callable[[], bool], what: str, timeout_s: float = 180) -> None:
     """Looks again and again until something holds; fails saying what when it does not."""
     deadline = time.monotonic() + timeout_s
     while not holds():

@@ -41,7 +41,7 @@ def ask(
     token: bool = True,
 ) -> Tuple[int, Any]:
     parts = urllib.parse.urlsplit(engine.api_url)
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=180)
     given = {"X-Auth-Token": engine.token} if token else {}
     given.update(headers or {})
     content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
@@ -136,7 +136,7 @@ def test_body_over_sixteen_megabytes_is_accepted_and_lost(served: Tuple[Engine, 
 def test_connection_is_used_again_after_a_refusal(served: Tuple[Engine, Heard]) -> None:
     engine = served[0]
     parts = urllib.parse.urlsplit(engine.api_url)
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=180)
     statuses = []
     for key in ("wrong", "k3y", "wrong", "k3y"):
         connection.request("POST", HOOK, b'{"a": 1}', {"St2-Api-Key": key})
@@ -170,7 +170,7 @@ def test_execution_can_be_started_watched_and_listed(served: Tuple[Engine, Heard
         engine, "POST", "/v1/executions", {"action": "mini.echo", "parameters": {"value": "v"}}
     )
     assert status == 201
-    assert engine.wait_idle(30)
+    assert engine.wait_idle(180)
     status, ended = ask(engine, "GET", "/v1/executions/" + started["id"])
     assert (status, ended["status"], ended["result"]["result"]) == (
         200,
@@ -199,7 +199,7 @@ def test_execution_that_cannot_be_is_a_bad_request(served: Tuple[Engine, Heard],
 def test_inquiry_is_listed_and_answered(served: Tuple[Engine, Heard]) -> None:
     engine = served[0]
     execution = engine.run("mini.asks", wait=False)
-    assert engine.wait_idle(30)
+    assert engine.wait_idle(180)
     (inquiry,) = ask(engine, "GET", "/v1/inquiries")[1]
     path = "/v1/inquiries/" + inquiry["id"]
     assert ask(engine, "GET", path)[1]["ttl"] == 1440
@@ -209,14 +209,14 @@ def test_inquiry_is_listed_and_answered(served: Tuple[Engine, Heard]) -> None:
     assert ask(engine, "PUT", path, {"id": inquiry["id"], "response": {"continue": True}})[0] == 200
     assert ask(engine, "PUT", path, {"id": inquiry["id"], "response": {"continue": True}})[0] == 400
     assert ask(engine, "PUT", "/v1/inquiries/none", {"response": {}})[0] == 404
-    assert engine.wait_idle(30)
+    assert engine.wait_idle(180)
     assert engine.execution(execution.id).status == "succeeded"
 
 
 def test_execution_can_be_canceled(served: Tuple[Engine, Heard]) -> None:
     engine = served[0]
     execution = engine.run("mini.asks", wait=False)
-    assert engine.wait_idle(30)
+    assert engine.wait_idle(180)
     ask(engine, "DELETE", "/v1/executions/" + execution.id)
     assert ask(engine, "GET", "/v1/executions/" + execution.id)[1]["status"] == "canceled"
     assert ask(engine, "DELETE", "/v1/executions/none")[0] == 404

@@ -21,8 +21,13 @@ def told(name, context, parent=None, **given):
     """The `who` that the action is given."""
     action = PACK.actions["selfheal." + name]
     needed = {key: one for key, one in action.parameters.items() if one.get("required")}
-    given = dict({key: one.get("enum", ["inc-1"])[0] for key, one in needed.items()}, **given)
+    given = dict({key: _value(one) for key, one in needed.items()}, **given)
     return render_task_input(action, given, {}, None, parent, context)["who"]
+
+
+def _value(parameter):
+    """Something that the parameter takes."""
+    return parameter.get("enum", [1 if parameter["type"] == "number" else "inc-1"])[0]
 
 
 @pytest.mark.parametrize("name", TOLD)

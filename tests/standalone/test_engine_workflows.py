@@ -60,14 +60,14 @@ def test_workflow_pauses_for_an_answer_and_follows_it(
     heard = Heard()
     with mini.engine(on_event=heard) as engine:
         execution = engine.run("mini.asks", wait=False)
-        assert engine.wait_idle(30)
+        assert engine.wait_idle(180)
         assert engine.execution(execution.id).status == "paused"
         (inquiry,) = engine.pending_inquiries()
         assert [each["payload"] for each in heard.of("trigger_injected")] == [
             {"id": inquiry.id, "route": "selfheal"}
         ]
         engine.answer_inquiry(inquiry.id, {"approved": approved, "by": "me"})
-        assert engine.wait_idle(30)
+        assert engine.wait_idle(180)
         ended = engine.execution(execution.id)
         assert (ended.status, ended.result) == ("succeeded", {"output": {"verdict": verdict}})
         assert len(of(engine, "mini.echo")) == works
@@ -103,10 +103,10 @@ def test_inquiry_in_a_sub_workflow_pauses_the_workflow_above(mini: Miniature) ->
     )
     with mini.engine() as engine:
         outer = engine.run("mini.outer", wait=False)
-        assert engine.wait_idle(30)
+        assert engine.wait_idle(180)
         assert [each.status for each in engine.executions()] == ["paused", "paused", "pending"]
         engine.answer_inquiry(engine.pending_inquiries()[0].id, {"approved": True})
-        assert engine.wait_idle(30)
+        assert engine.wait_idle(180)
         ended = engine.execution(outer.id)
     assert (ended.status, ended.result["output"]) == ("succeeded", {"verdict": "yes_go"})
 
@@ -120,14 +120,14 @@ def test_answer_given_the_moment_the_inquiry_opens_is_taken(mini: Miniature) -> 
                 else None
             )
         )
-        assert engine.run("mini.asks", timeout=30).result == {"output": {"verdict": "yes_go"}}
+        assert engine.run("mini.asks", timeout=180).result == {"output": {"verdict": "yes_go"}}
 
 
 def test_failed_task_of_a_sub_workflow_fails_it_and_the_one_above(mini: Miniature) -> None:
     mini.workflow("inner", "version: 1.0\ntasks: {a: {action: mini.fail}}\n")
     mini.workflow("outer", "version: 1.0\ntasks: {a: {action: mini.inner}}\n")
     with mini.engine() as engine:
-        assert engine.run("mini.outer", timeout=30).status == "failed"
+        assert engine.run("mini.outer", timeout=180).status == "failed"
         assert [each.status for each in engine.executions()] == ["failed"] * 3
 
 
@@ -146,7 +146,7 @@ def test_retry_with_a_delay_runs_until_it_succeeds(mini: Miniature, tmp_path: Pa
         "path: {type: string}",
     )
     with mini.engine() as engine:
-        ended = engine.run("mini.tries", {"path": str(tmp_path / "tries")}, timeout=30)
+        ended = engine.run("mini.tries", {"path": str(tmp_path / "tries")}, timeout=180)
         assert ended.status == "succeeded"
         assert [each.status for each in of(engine, "mini.flaky")] == [
             "failed",
@@ -171,7 +171,7 @@ def test_items_run_side_by_side(mini: Miniature) -> None:
         """,
     )
     with mini.engine() as engine:
-        assert engine.run("mini.each", timeout=30).result == {"output": {"all": ["a", "b", "c"]}}
+        assert engine.run("mini.each", timeout=180).result == {"output": {"all": ["a", "b", "c"]}}
 
 
 def test_canceled_workflow_kills_what_it_runs(mini: Miniature, tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_canceled_workflow_kills_what_it_runs(mini: Miniature, tmp_path: Path) -
             lambda: path.exists() and " " in path.read_text(encoding="ascii"), "the action runs"
         )
         engine.cancel(execution.id)
-        assert engine.wait_idle(30)
+        assert engine.wait_idle(180)
         assert engine.execution(execution.id).status == "canceled"
         assert [each.status for each in of(engine, "mini.slow")] == ["canceled"]
         assert of(engine, "mini.echo") == []
@@ -226,7 +226,7 @@ def test_task_that_times_out_takes_the_failed_branch(mini: Miniature, tmp_path: 
         "path: {type: string}",
     )
     with mini.engine() as engine:
-        ended = engine.run("mini.late", {"path": str(tmp_path / "p")}, timeout=30)
+        ended = engine.run("mini.late", {"path": str(tmp_path / "p")}, timeout=180)
         assert ended.result["output"] == {"error": "Action failed to complete in 1 seconds"}
         assert [each.status for each in of(engine, "mini.slow")] == ["timeout"]
 
@@ -235,9 +235,9 @@ def test_core_inject_trigger_and_noop_do_what_they_say(mini: Miniature) -> None:
     heard = Heard()
     with mini.engine(on_event=heard) as engine:
         injected = engine.run(
-            "core.inject_trigger", {"trigger_name": "x.y", "payload": {"a": 1}}, timeout=30
+            "core.inject_trigger", {"trigger_name": "x.y", "payload": {"a": 1}}, timeout=180
         )
-        assert engine.run("core.noop", timeout=30).status == "succeeded"
+        assert engine.run("core.noop", timeout=180).status == "succeeded"
     assert injected.status == "succeeded"
     assert {"a": 1} in [
         each["payload"] for each in heard.of("trigger_injected") if each["trigger"] == "x.y"
@@ -276,7 +276,7 @@ def carried(mini: Miniature, log: str) -> Dict[str, Any]:
     )
     mini.workflow("carries", CARRIES)
     with mini.engine() as engine:
-        ended = engine.run("mini.carries", timeout=30)
+        ended = engine.run("mini.carries", timeout=180)
         tickets = of(engine, "mini.echo")
     return {
         "status": ended.status,

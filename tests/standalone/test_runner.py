@@ -97,9 +97,12 @@ def test_parameters_of_any_size_arrive(call: Any, length: int) -> None:
 
 def test_timeout_kills_the_whole_process_group(call: Any, tmp_path: Path) -> None:
     path = tmp_path / "pids"
-    outcome = go(call("slow", timeout_s=2, path=str(path)))
-    assert outcome.status == "timeout"
-    assert outcome.result["error"] == "Action failed to complete in 2 seconds"
+    for seconds in (2, 20, 120):  # a slow machine may need longer to begin than to be timed out
+        outcome = go(call("slow", timeout_s=seconds, path=str(path)))
+        assert outcome.status == "timeout"
+        assert outcome.result["error"] == "Action failed to complete in %d seconds" % seconds
+        if path.exists() and " " in path.read_text(encoding="ascii"):
+            break
     assert outcome.result["result"] == "None"
     pids = [int(pid) for pid in path.read_text(encoding="ascii").split()]
     assert len(pids) == 2
@@ -114,7 +117,7 @@ def test_cancel_kills_the_group_and_says_so(call: Any, tmp_path: Path) -> None:
     thread.start()
     eventually(lambda: path.exists() and " " in path.read_text(encoding="ascii"), "the action runs")
     processes.cancel(one.execution_id)
-    thread.join(20)
+    thread.join(180)
     assert [each.status for each in ended] == ["canceled"]
     eventually(
         lambda: not any(is_alive(int(pid)) for pid in path.read_text(encoding="ascii").split()),

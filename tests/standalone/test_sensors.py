@@ -24,7 +24,7 @@ def test_polled_once_it_dispatches_and_remembers(mini: Miniature) -> None:
     with mini.engine(on_event=heard) as engine:
         assert engine.run_sensor_once("CountingSensor") == 0
         assert engine.run_sensor_once("mini.CountingSensor") == 0
-        assert engine.wait_idle(60)
+        assert engine.wait_idle(180)
         assert engine.store.get("mini.CountingSensor:count") == "2"
         workflows = [
             each.parameters for each in engine.executions() if each.action_ref == "mini.respond"

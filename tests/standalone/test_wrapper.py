@@ -50,7 +50,7 @@ def run_file(path, parameters=None, config=None, stdin=None, arguments=(), env=N
             text=True,
             encoding="utf-8",
             env=clean,
-            timeout=60,
+            timeout=300,
         )
     )
 
