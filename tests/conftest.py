@@ -27,6 +27,8 @@ from selfheal.store import dialects
 from standalone import stand_ins
 from tests.examples import examples
 
+pytest_plugins = ["tests.second_try"]
+
 stand_ins.append_to_path()
 
 # Where the real StackStorm is, what stands in for it has nothing to show.
