@@ -175,6 +175,36 @@ def test_an_end_that_says_nothing_for_others_is_not_inherited(tmp_path):
     ctx.close()
 
 
+def test_who_follows_one_that_only_followed_inherits_from_who_acted(tmp_path):
+    clock = scenes.StillClock()
+    ctx = scenes.context_for(tmp_path, clock=clock)
+    scenes.write_runbook(tmp_path, steps=[{"name": "act", "command": scenes.shell("exit 3")}])
+    first, first_run = prepared(ctx, 1)
+    second, _ = prepared(ctx, 2)
+    third, third_run = prepared(ctx, 3)
+    assert remediate(ctx, first, first_run)["outcome"] == "failed"
+    [acted] = scenes.rows_of(ctx.store, "execution_history")
+    # The second has the target for the moment that it takes to see that it was done for it.
+    plan = registry.get(ctx.store, second).plan
+    followed = journal.begin(ctx.store, second, "run-2", plan)
+    assert locks.acquire(ctx.store, "target:shop", followed, 3600)
+    sleep = clock.sleep
+
+    def ending(seconds):
+        sleep(seconds)
+        if len(clock.slept) == 1:
+            outcome = {"outcome": "failed", "reason": "...", "inherited_from": acted["id"]}
+            journal.finish(ctx.store, followed, journal.FAILED, outcome)
+            locks.release(ctx.store, "target:shop", followed)
+
+    clock.sleep = ending
+    assert remediate(ctx, third, third_run)["outcome"] == "failed"
+    assert inherited_of(ctx) == [None, acted["id"], acted["id"]]
+    [entry] = scenes.timeline_of(ctx.store, third, "remediation_inherited")
+    assert first in entry["message"] and "exit code 3" in entry["message"]
+    ctx.close()
+
+
 def test_waiting_for_the_same_remedy_ends_with_its_time(tmp_path):
     clock = scenes.StillClock()
     ctx = scenes.context_for(tmp_path, clock=clock, timeout=120)

@@ -170,6 +170,8 @@ def _ended(ctx: Context, execution_id: str) -> Optional[Turn]:
     row = journal.ending(ctx.store, execution_id)
     if row is None:
         return Turn()  # swept, or a dead one's: whoever holds the lock next decides
+    acted = row["outcome"].get("inherited_from")  # it held the target only to see that
+    row = (journal.ending(ctx.store, str(acted)) if acted else None) or row
     return None if row["status"] == journal.RUNNING else _turn(row)
 
 
