@@ -4,12 +4,12 @@ cannot be told in one look is not told of everything.
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 
+from selfheal.incidents.signal import time_text
 from selfheal.intake.kubernetes import judging, listing, look
-from tests.kubernetes_watchman import MINUTE, pod
+from tests.apis.kubernetes_scene import Ahead
+from tests.kubernetes_watchman import MINUTE, NOW, pod
 from tests.stub_kubernetes import KINDS, status
 
 FAILS = (500, status(500, "InternalError"))
@@ -126,6 +126,25 @@ def test_node_stays_lost_while_nodes_cannot_be_read(man, server):
     assert [row["alert_type"] for row in man.incidents()] == ["NodeNotReady"]
 
 
+@pytest.mark.parametrize("namespace", ["", "Qâd"])
+def test_objects_that_no_cluster_has_hide_no_other(man, server, namespace):
+    alone = pod("alone-1", namespace=namespace, labels={"app": "alone"})  # of a bare ReplicaSet
+    owner = dict(alone["metadata"]["ownerReferences"][0], name="no name")
+    nameless = pod("nameless-1", labels={"app": "nameless"}, ownerReferences=[owner])
+    lost = deployment("lost", 1)
+    lost["metadata"]["namespace"] = namespace
+    sick = pod("lost-1", namespace=namespace, app="lost")
+    unserved = service("unserved", "lost")
+    unserved["metadata"]["namespace"] = namespace
+    server.objects.update(pods=[alone, nameless, sick, pod("cart-1")], deployments=[lost],
+                          services=[unserved])
+    for one in server.objects["pods"]:
+        one["metadata"]["creationTimestamp"] = time_text(NOW - MINUTE)[:19] + "Z"
+    man.poll()
+    assert man.state()[0] == "degraded", man.state()
+    assert ("PodCrashLooping", "cart") in kinds(man)
+
+
 def test_many_services_of_what_is_scaled_to_zero_hide_no_other(man, server, monkeypatch):
     monkeypatch.setattr(judging, "MOST_ASKED", 3)
     idle = ["idle-%d" % number for number in range(9)]
@@ -146,14 +165,14 @@ def test_many_services_of_what_is_scaled_to_zero_hide_no_other(man, server, monk
 
 def test_server_that_answers_slowly_does_not_keep_the_sensor(man, server, monkeypatch):
     monkeypatch.setattr(listing, "PAGE", 1)
-    monkeypatch.setattr(look, "longest_s", lambda ctx: 1.0)
-    slow = threading.Event()  # nobody sets it
+    monkeypatch.setattr(look, "longest_s", lambda ctx: 300.0)
+    clock = Ahead(monkeypatch)
     server.objects["pods"] = [pod("cart-%d" % number) for number in range(40)]
     real = server._page
 
     def page(plural, query, parts):
         if plural == "pods":
-            slow.wait(0.1)
+            clock.let_pass(20.0)
         return real(plural, query, parts)
 
     server._page = page

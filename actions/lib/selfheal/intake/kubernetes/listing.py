@@ -24,7 +24,7 @@ from typing import (
 
 from selfheal.apis.kubernetes import paths
 from selfheal.apis.kubernetes.failures import RIGHTS, Forbidden, Missing, NotServed
-from selfheal.exceptions import DeadlineExceeded, ExternalError, SelfhealError
+from selfheal.exceptions import DeadlineExceeded, ExternalError, InvalidInput, SelfhealError
 from selfheal.text import one_line
 
 if TYPE_CHECKING:
@@ -121,6 +121,11 @@ class Lists:
             self._has_answered = True
         except NotServed:
             return True  # then there are none
+        except InvalidInput as error:
+            if namespace in self.namespaces:
+                raise  # it is a setting
+            self.note(kind, error)  # an object says that it is there
+            return False
         except Forbidden as error:
             self.note(kind, error)
             return False
@@ -142,6 +147,10 @@ class Lists:
             return found
         except (ExternalError, DeadlineExceeded) as error:
             self._failures += 1
+            self.note(kind, error)
+        except InvalidInput as error:
+            if not paths.resource_of(kind).is_namespaced:
+                raise  # the name is a setting, that of others comes from an object
             self.note(kind, error)
         except (Forbidden, Missing) as error:
             if not namespace or isinstance(error, Forbidden):
