@@ -66,6 +66,10 @@ def without_the_disk(connect):
 
 dialects.Sqlite.connect = without_the_disk(dialects.Sqlite.connect)
 
+# A database server, or who holds the lock, stands still for seconds on a shared machine.
+dialects.CONNECT_TIMEOUT_S = 300
+dialects.BUSY_TIMEOUT_S = 180.0
+
 
 def read_once(load_schema):
     """The schema of the settings, whose YAML takes longer than most tests: a copy each time."""

@@ -91,7 +91,7 @@ class Access:
 
     def ask(self, method, path, body=None, token=ADMIN, content_type=JSON, timeout_s=120.0):
         """What one request answered: JSON parsed, anything else as text. Raises Refused, or
-        OSError when nobody listens.
+        OSError when nobody listens or the answer is not whole.
         """
         connection = self.connection(timeout_s)
         try:
@@ -103,6 +103,8 @@ class Access:
             answer = connection.getresponse()
             text = answer.read().decode("utf-8", "replace")
             is_json = JSON in answer.getheader("Content-Type", "")
+        except http.client.HTTPException as error:  # it was killed as it answered
+            raise ConnectionError("%s %s: %r" % (method, path, error)) from error
         finally:
             connection.close()
         parsed = json.loads(text) if is_json and text else text

@@ -57,7 +57,8 @@ class Watchman:
         self.clock = scene.Clock(NOW)
         monkeypatch.setattr(random, "random", lambda: 0.0)  # the back-off's jitter
         targets = {
-            name: {"url": server.url, "token": "s3cret-token", "settle_s": 30, **(target or {})}
+            name: {"url": server.url, "token": "s3cret-token", "settle_s": 30,
+                   "timeout_s": 120, **(target or {})}  # this process may stand still at times
             for name, server in servers.items()
         }
         self.config = {"database": {"url": url}, "kubernetes": targets, **config}

@@ -2,7 +2,8 @@
 started them.
 
 `Alertmanager(directory, webhook_url).start()` answers once `/-/ready` does. Intervals are short, so
-that a notification leaves within about a second; `config` replaces the whole configuration where a
+that a notification leaves within about a second, and nothing is repeated or ends by itself while a
+test lasts, however slow the machine; `config` replaces the whole configuration where a
 test wants another.
 """
 
@@ -59,8 +60,8 @@ class Alertmanager(_Server):
         group_by=("alertname",),
         group_wait: str = "100ms",
         group_interval: str = "1s",
-        repeat_interval: str = "1m",
-        resolve_timeout: str = "1m",
+        repeat_interval: str = "1h",
+        resolve_timeout: str = "1h",
         max_alerts: int = 0,
         config=None,
     ) -> None:

@@ -4,7 +4,6 @@ what the strict stand-in says. It checks little: no credentials, no screens, no 
 
 from __future__ import annotations
 
-import os
 import sys
 
 from tests import needs
@@ -25,26 +24,18 @@ class Jira820(Server):
         self.config.write_text("project_key: %s\n%s" % (self.project, config))
 
     def command(self):
-        return [sys.executable, "-m", "jira820"]
-
-    def start(self):
-        """Start it; its settings go by the environment."""
-        before = dict(os.environ)
-        os.environ.update(
-            JIRA820_HOST="127.0.0.1", JIRA820_PORT=str(self.port), JIRA820_CONFIG=str(self.config),
-            JIRA820_PROJECT_KEY=self.project,
-        )
-        try:
-            return super().start()
-        finally:
-            os.environ.clear()
-            os.environ.update(before)
+        told = {
+            "HOST": "127.0.0.1", "PORT": self.port, "CONFIG": self.config,
+            "PROJECT_KEY": self.project,
+        }  # its settings go by the environment
+        given = ["JIRA820_%s=%s" % one for one in told.items()]
+        return [needs.tool("env"), *given, sys.executable, "-m", "jira820"]
 
     def settings(self, **more):
         """The section `jira` of a configuration that reaches it."""
         return {
             "url": self.url, "flavour": "datacenter", "token": "any", "project": self.project,
-            **more,
+            "timeout_s": 120, **more,
         }
 
 

@@ -177,9 +177,8 @@ class Kubelet:
 
     def _schedule(self, pod) -> bool:
         about = pod["metadata"]
-        nodes = list(self._nodes.values())
-        if not nodes:
-            return False  # none was listed yet: there is one from the start
+        # As they are now: what the watch told may be from before a cordon that a test relies on.
+        nodes = self.kubernetes.ask("GET", self._registered.path)["items"]
         name, why = place(pod, nodes, list(self._pods.values()))
         path = path_of("Pod", about["namespace"], about["name"])
         if name:
@@ -248,7 +247,7 @@ class Kubelet:
             if pod["spec"].get("nodeName") == node and life and life.is_written:
                 life.is_written = False  # its kubelet says how it is when it comes back
                 path = path_of("Pod", about["namespace"], about["name"]) + "/status"
-                with contextlib.suppress(Refused):
+                with contextlib.suppress(Refused, OSError):
                     self.kubernetes.ask("PATCH", path, change, ADMIN, STRATEGIC)
 
     def _tell(self, pod, kind: str, reason: str, message: str) -> None:

@@ -100,6 +100,7 @@ class Kubernetes(Access):
         """Start the API server again on the same port and data; returns when it is ready."""
         self._spawn("api")
         self._wait("api", self._is_ready)
+        self.keep_up()
 
     def kill_controllers(self) -> None:
         """Kill the controller manager: what is written stays written, and nothing follows."""
@@ -108,6 +109,15 @@ class Kubernetes(Access):
     def start_controllers(self) -> None:
         """Start the controller manager again."""
         self._spawn("controllers")
+
+    def keep_up(self) -> None:
+        """Start the controller manager again should it have ended by itself: it does where the API
+        does not answer it for ten seconds as it starts.
+        """
+        process = self._processes.get("controllers")
+        if process is not None and process.poll() is not None:
+            self._kill("controllers")
+            self._spawn("controllers")
 
     def __enter__(self):
         return self.start()
@@ -134,6 +144,7 @@ class Kubernetes(Access):
             self._spawn(name)
         self._wait("api", self._is_ready)
         self._spawn("controllers")
+        self.keep_up()
 
     def command(self, name: str):
         """The program and the arguments of `etcd`, `api` or `controllers`."""
@@ -300,6 +311,7 @@ def keep(directory: str, pid: int) -> None:
         Path(directory, "details.new").write_text(json.dumps(known))
         os.replace(str(Path(directory, "details.new")), str(details))
         while started_at and _started_at(pid) == started_at:
+            cluster.keep_up()
             time.sleep(0.2)
     with contextlib.suppress(OSError):
         details.unlink()

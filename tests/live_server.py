@@ -49,13 +49,28 @@ class Server:
         self.url = "http://127.0.0.1:%d" % self.port
         self.process = None
         self.log = None
+        self._has_started = False  # from then on the port stays
 
     def command(self):
         """The program and its arguments."""
         raise TypeError("%s is only the common part" % type(self).__name__)
 
     def start(self):
-        """Start the process and wait until it answers; returns self."""
+        """Start the process and wait until it answers; returns self. Where somebody else has taken
+        the port before it, `port` and `url` are others from then on.
+        """
+        try:
+            self._start()
+        except RuntimeError as error:
+            if self._has_started or "address already in use" not in str(error).lower():
+                raise
+            self.port = free_port()
+            self.url = "http://127.0.0.1:%d" % self.port
+            self._start()
+        self._has_started = True
+        return self
+
+    def _start(self) -> None:
         command = self.command()
         self.log = open(str(self.directory / "server.log"), "ab")
         self.process = subprocess.Popen(
@@ -70,7 +85,6 @@ class Server:
                     % (type(self).__name__, (self.directory / "server.log").read_text()[-2000:])
                 )
             time.sleep(0.02)
-        return self
 
     def stop(self) -> None:
         """Stop the process; its data stay. Nothing happens when it is not running."""

@@ -11,9 +11,8 @@ from email.policy import default
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
-from tests.live_server import free_port
-
 USER, PASSWORD = "selfheal", "smtp-password-1"
+_READY_WITHIN_S = 300.0  # it stands still with this process: the library's 5 s are few
 
 
 class Server:
@@ -56,6 +55,10 @@ class Server:
             return AuthResult(success=good, handled=False)
 
         class Listening(Controller):
+            def _trigger_server(self):
+                self.port = self.server.sockets[0].getsockname()[1]  # it listens by now
+                super()._trigger_server()
+
             def factory(self):
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # on loopback a login needs no TLS
@@ -70,12 +73,13 @@ class Server:
                     )
 
         self._controller = Listening(
-            Handler(), hostname="127.0.0.1", port=free_port(),
+            Handler(), hostname="127.0.0.1", port=0, ready_timeout=_READY_WITHIN_S,
             ssl_context=tls if is_implicit else None,
         )
 
     @property
     def port(self):
+        """Given by the system, once it runs."""
         return self._controller.port
 
     def __enter__(self):

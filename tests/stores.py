@@ -67,6 +67,7 @@ def postgresql_url(is_empty: bool = False) -> str:
         return _create_database("test_%d" % next(_numbers), "template1")
     if "schema" not in _server:
         _make_schema(_create_database("schema", "template1"))
+        _wait_until_left("schema")
         _server["schema"] = "schema"
     return _create_database("test_%d" % next(_numbers), _server["schema"])
 
@@ -81,6 +82,25 @@ def _create_database(name: str, template: str) -> str:
     connection.cursor().execute("CREATE DATABASE %s TEMPLATE %s%s" % (name, template, how))
     connection.close()
     return _server["uri"].replace("/postgres?", "/%s?" % name)
+
+
+def _wait_until_left(name: str) -> None:
+    """Wait until nobody is connected to a database any more: whoever has closed a connection is so
+    for a moment longer, and the server copies no database in use (it waits 5 s).
+    """
+    import psycopg2
+
+    connection = psycopg2.connect(_server["uri"])
+    connection.autocommit = True
+    cursor = connection.cursor()
+    deadline = time.monotonic() + START_WITHIN_S
+    while True:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = %s", (name,))
+        if cursor.fetchone() == (0,):
+            break
+        assert time.monotonic() < deadline, "somebody stays connected to %s" % name
+        time.sleep(0.01)
+    connection.close()
 
 
 def _make_schema(url: str) -> None:

@@ -64,7 +64,7 @@ class Stub(Tracker):
     def settings(self, **more):
         """The section `servicenow` of a configuration that reaches this server."""
         who = {"username": USER, "password": PASSWORD}
-        return {"instance": self.url, **who, "timeout_s": 30, **more}
+        return {"instance": self.url, **who, "timeout_s": 60, **more}
 
     def oauth(self, grant="client_credentials", **more):
         """The same by OAuth."""
@@ -73,7 +73,7 @@ class Stub(Tracker):
             found["refresh_token"] = REFRESH_TOKEN
         if grant == "password":
             found.update(username=USER, password=PASSWORD)
-        return {**found, "timeout_s": 30, **more}
+        return {**found, "timeout_s": 60, **more}
 
     # What people do.
 

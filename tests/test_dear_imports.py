@@ -28,7 +28,7 @@ def test_action_starts_without(module, dear):
         [sys.executable, "-c", code],
         env=dict(os.environ, PYTHONPATH=str(LIBRARY)),
         stdout=subprocess.PIPE,
-        timeout=60,
+        timeout=600,
         check=True,
     )
     loaded = set(run.stdout.decode("utf-8").split())

@@ -1,7 +1,10 @@
-"""A small real HTTP server for tests: answers what it is told, remembers what it was asked."""
+"""A small real HTTP server for tests: answers what it is told, remembers what it was asked; and a
+port at which there is none.
+"""
 
 from __future__ import annotations
 
+import socket
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -51,3 +54,13 @@ def serving():
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def nobody(scheme: str = "http"):
+    """The URL of a loopback port that refuses every connection: it is taken, so that nobody else
+    can begin to listen there, and not listened on.
+    """
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield "%s://127.0.0.1:%d" % (scheme, taken.getsockname()[1])

@@ -9,6 +9,7 @@ import json
 import socket
 import subprocess
 import threading
+import time
 from urllib.parse import urlsplit
 
 import yaml
@@ -30,8 +31,22 @@ class Waits:
         self.slept.append(seconds)
 
 
+class Ahead:
+    """The monotonic clock of this process: real, but for what a test lets pass at once."""
+
+    def __init__(self, monkeypatch):
+        self._real, self._passed_s = time.monotonic, 0.0
+        monkeypatch.setattr(time, "monotonic", lambda: self._real() + self._passed_s)
+
+    def let_pass(self, seconds):
+        self._passed_s += seconds
+
+
 def client(target, name="default", clock=None, hide=None):
-    """A client of one target, its settings completed as `connect` does."""
+    """A client of one target, its settings completed as `connect` does. A request has longer than
+    by default: on a slow machine this process or a server stands still at times.
+    """
+    target = {"timeout_s": 120, **target}
     return connect_target(name, settings.completed(Config(), name, target), clock, hide)
 
 

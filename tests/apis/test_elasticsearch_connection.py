@@ -7,9 +7,8 @@ import socket
 import pytest
 
 from selfheal.exceptions import ConfigError, ExternalError
-from tests import scene
+from tests import scene, web
 from tests.apis.search_scene import failure, search
-from tests.live_server import free_port
 from tests.tls import self_signed
 
 
@@ -57,7 +56,8 @@ def test_what_is_no_search_service_is_said(content):
 
 
 def test_nobody_there_is_worth_another_try():
-    error, message = failure(search("http://127.0.0.1:%d" % free_port()), ExternalError)
+    with web.nobody() as url:
+        error, message = failure(search(url), ExternalError)
     assert error.retryable and "refused" in message and "runs" in message
 
 

@@ -9,7 +9,9 @@ import pytest
 
 from selfheal.apis.kubernetes import failures, paths
 from selfheal.exceptions import ConfigError, DeadlineExceeded, ExternalError
+from tests import web
 from tests.apis.kubernetes_scene import (
+    Ahead,
     Canned,
     Wire,
     answer,
@@ -18,7 +20,6 @@ from tests.apis.kubernetes_scene import (
     read_request,
     stop_api,
 )
-from tests.live_server import free_port
 from tests.tls import self_signed
 
 PODS = {"kind": "PodList", "items": []}
@@ -82,33 +83,36 @@ def test_reading_is_asked_again_on_a_new_connection_and_a_change_is_not(method):
 
 
 def test_nobody_listens():
-    api = client({"url": "https://127.0.0.1:%d" % free_port()})
-    for ask in (api.get, lambda path: api.create(path, {})):
-        with pytest.raises(ExternalError, match="check that the API server runs") as found:
-            ask("/api/v1/pods")
-        assert found.value.retryable
+    with web.nobody("https") as url:
+        api = client({"url": url})
+        for ask in (api.get, lambda path: api.create(path, {})):
+            with pytest.raises(ExternalError, match="check that the API server runs") as found:
+                ask("/api/v1/pods")
+            assert found.value.retryable
         assert not isinstance(found.value, failures.Unsure)  # nothing was sent
 
 
-def test_server_that_drips_is_given_up_at_the_deadline():
+def test_server_that_drips_is_given_up_at_the_deadline(monkeypatch):
+    clock = Ahead(monkeypatch)
+
     def serve(connection, _number):
         read_request(connection)
+        clock.let_pass(299.5)
         for byte in answer({"items": ["x" * 5000]}):
             connection.sendall(bytes([byte]))
             if server.stopped.wait(0.05):
                 return
 
     with Wire(serve) as server:
-        api = client({"url": server.url, "timeout_s": 1})
-        began = time.monotonic()
-        with pytest.raises(ExternalError, match=r"no whole answer within 1 s") as found:
+        api = client({"url": server.url, "timeout_s": 300})
+        with pytest.raises(ExternalError, match=r"no whole answer within 300 s") as found:
             api.get("/api/v1/pods")
-        assert time.monotonic() - began < 200 and found.value.retryable
+        assert found.value.retryable
         with pytest.raises(failures.Unsure, match="not known"):
             api.create("/api/v1/pods", {})
 
 
-def test_hurry_bounds_all_that_is_asked_afterwards():
+def test_hurry_bounds_all_that_is_asked_afterwards(monkeypatch):
     def serve(connection, _number):
         while read_request(connection):
             if server.connections == 1 and not asked:
@@ -118,18 +122,16 @@ def test_hurry_bounds_all_that_is_asked_afterwards():
                 server.stopped.wait(300)
 
     asked = []
+    clock = Ahead(monkeypatch)
     with Wire(serve) as server:
-        api = client({"url": server.url, "timeout_s": 200})
-        api.hurry(4)
-        began = time.monotonic()
+        api = client({"url": server.url, "timeout_s": 600})
+        api.hurry(300)
         assert api.get("/api/v1/pods") == PODS
+        clock.let_pass(299)
         with pytest.raises(ExternalError, match="no whole answer"):
             api.get("/api/v1/pods")
         with pytest.raises(DeadlineExceeded, match="no time is left"):
             api.create("/api/v1/pods", {})
-        assert time.monotonic() - began < 200
-        api.hurry(5)
-        asked.clear()
 
 
 def test_server_that_takes_connections_and_says_nothing_is_given_up():

@@ -2,6 +2,7 @@
 closes the incident.
 """
 
+import itertools
 import re
 
 import pytest
@@ -18,7 +19,9 @@ def test_the_alert_fires_by_itself_and_alertmanagers_own_message_closes_the_inci
     assert run.code == 0, run.text
     assert run.result["status"] == "resolved"
     posts = re.findall(r"prometheus_alert: (\w+) \((Alertmanager/[\d.]+)\)", run.text)
-    assert [status for status, _agent in posts] == ["firing", "resolved"]
+    # Alertmanager says again what was not taken in time.
+    told = [status for status, _again in itertools.groupby(status for status, _agent in posts)]
+    assert told == ["firing", "resolved"]
     assert "incident_resolved starts close_incident" in run.text
     assert re.search("alert_resolved", run.text.split("Timeline of")[1])
     assert re.search("Prometheus: demo_up", run.text)

@@ -10,8 +10,8 @@ from selfheal.diagnose import analyze as diagnosis
 from selfheal.diagnose import history
 from selfheal.incidents import registry
 from selfheal.remedy import journal
-from tests import live_server
-from tests.remedy import scenes, web
+from tests import web
+from tests.remedy import scenes
 
 
 @pytest.fixture
@@ -113,10 +113,9 @@ def test_confidence_stays_between_nothing_and_certainty():
 
 def test_an_alertmanager_that_does_not_answer_is_noted_and_stops_nothing(ctx, tmp_path):
     scenes.write_runbook(tmp_path)
-    ctx.config.values["alertmanager"] = {
-        "url": "http://127.0.0.1:%d" % live_server.free_port()
-    }
-    found = analysis_of(ctx, scenes.add_incident(ctx.store, source="alertmanager"))
+    with web.nobody() as url:
+        ctx.config.values["alertmanager"] = {"url": url, "timeout_s": 600}
+        found = analysis_of(ctx, scenes.add_incident(ctx.store, source="alertmanager"))
     assert found.plan is not None and not found.is_gone
     assert "could not be asked: GET http://127.0.0.1" in words(found)
 
@@ -130,7 +129,7 @@ def test_an_alert_gone_at_its_source_is_believed_unless_the_source_has_just_star
     with web.serving() as site:
         answers = {"/api/v2/alerts": b"[]", "/api/v2/status": b'{"uptime": "%s"}' % uptime.encode()}
         site.answers = answers
-        ctx.config.values["alertmanager"] = {"url": site.url}
+        ctx.config.values["alertmanager"] = {"url": site.url, "timeout_s": 600}
         assert (
             analysis_of(ctx, scenes.add_incident(ctx.store, source="alertmanager")).is_gone
             is is_gone

@@ -9,7 +9,7 @@ import pytest
 from selfheal.diagnose.kubernetes.by_hand import k8s_diagnose
 from selfheal.exceptions import ConfigError, ExternalError, InvalidInput, NotFound
 from tests import kubernetes_manifests as manifests
-from tests import live_server
+from tests import web
 from tests.live_kubelet import Kubelet
 from tests.remedy import scenes
 
@@ -79,9 +79,8 @@ def test_who_cannot_look_says_why(tmp_path):
     ctx = scenes.context_for(tmp_path)
     with pytest.raises(ConfigError, match="Kubernetes is off"):
         k8s_diagnose(ctx, "web", "shop")
-    ctx.config.values["kubernetes"] = {
-        "url": "https://127.0.0.1:%d" % live_server.free_port(), "token": "t",
-    }
-    with pytest.raises(ExternalError, match="could not be looked at"):
-        k8s_diagnose(ctx, "web", "shop")
+    with web.nobody("https") as url:
+        ctx.config.values["kubernetes"] = {"url": url, "token": "t"}
+        with pytest.raises(ExternalError, match="could not be looked at"):
+            k8s_diagnose(ctx, "web", "shop")
     ctx.close()

@@ -78,7 +78,7 @@ def prometheus(tmp_path):
 def context(tmp_path, kubernetes, namespace, server=None, **more):
     values = {"kubernetes": kubernetes.target(namespace, **more)}
     if server is not None:
-        values["prometheus"] = {"url": server.url}
+        values["prometheus"] = {"url": server.url, "timeout_s": 600}
     return scenes.context_for(tmp_path, values=values)
 
 

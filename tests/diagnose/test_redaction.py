@@ -252,12 +252,11 @@ HOSTILE = [
 def test_time_grows_with_the_length_and_nothing_else(piece):
     def seconds(size):
         text = (piece * (size // len(piece) + 1))[:size]
-        best = 1e9
-        for _ in range(3):
-            start = time.process_time()
-            redact(text, hides_emails=True)
-            best = min(best, time.process_time() - start)
-        return best
+        start = time.process_time()
+        redact(text, hides_emails=True)
+        return time.process_time() - start
 
     small, large = 1 << 14, 1 << 17  # eight times as long: a square would be 64 times as much
-    assert seconds(large) < 24 * max(seconds(small), 0.002)
+    limit = 24 * max(min(seconds(small) for _ in range(3)), 0.002)
+    # Neighbours on the machine only add to it, never so at every one of many looks.
+    assert any(seconds(large) < limit for _ in range(30))

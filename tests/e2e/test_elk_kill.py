@@ -93,7 +93,7 @@ class Postgresql:
     @contextlib.contextmanager
     def outage(self):
         self._postgres.pg_ctl(
-            ["-w", "-m", "immediate", "stop"],
+            ["-w", "-t", str(stores.START_WITHIN_S), "-m", "immediate", "stop"],
             pgdata=self._server.pgdata,
             user=self._server.system_user,
         )

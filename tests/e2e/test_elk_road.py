@@ -100,7 +100,7 @@ def aftermath(tmp_path_factory):
                 "elasticsearch": {"url": stub.url},
                 "log_files": {"paths": [str(directory / "*.log")]},
                 "safety": {"max_responses_per_batch": 100},
-                "resolver": {"verify_timeout": 60, "verify_interval": 1},
+                "resolver": {"verify_timeout": 600, "verify_interval": 1},
             }
         )
         world.write_runbook("Hostile", runbook(world))

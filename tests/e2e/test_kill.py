@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from tests import needs
-from tests.e2e.world import World, alert
+from tests.e2e.world import WAIT_S, World, alert, runbooks
 
 KILLS = int(os.environ.get("SELFHEAL_KILLS") or 0)
 OUTAGES = 30 if KILLS >= 100 else 12
@@ -229,6 +229,10 @@ def test_engineer_is_told_what_a_last_response_left_when_it_was_killed(tmp_path)
 def test_whole_process_killed_at_random_moments(tmp_path, chance):
     world = World(tmp_path, {"resolver": {"max_retries": 8}})
     world.open_store().close()
+    # The first that is hit could have healed, and waits for the kill, however late that comes.
+    fixable = runbooks(tmp_path, world.outside.url)["Fixable"]
+    wait = {"name": "waits", "wait": {"seconds": WAIT_S}}
+    world.write_runbook("Fixable", dict(fixable, steps=[*fixable["steps"], wait]))
     for turn in range(OUTAGES):
         process = start_outage(world, turn)
         # Surely in the middle of a response, first of one that could have healed, and not before
@@ -242,6 +246,7 @@ def test_whole_process_killed_at_random_moments(tmp_path, chance):
         if turn:
             time.sleep(chance.uniform(0.0, 2.0))
         kill(process)
+        world.write_runbook("Fixable", fixable)
         world.pass_time(LONG_S if chance.random() < 0.3 else 1.0)
     assert_nothing_runs_on(world)
     seen = len(world.incidents())

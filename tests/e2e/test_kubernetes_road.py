@@ -11,10 +11,19 @@ import pytest
 
 from tests import kubernetes_manifests as manifests
 from tests.e2e.effects import Effects
+from tests.e2e.kubernetes_cases import Place
 from tests.e2e.world import World, alert
-from tests.respond.hand_scene import QUICK, everything, ready, sick
+from tests.respond.hand_scene import everything, ready, sick
 
 SENSOR = "KubernetesHealthSensor"
+# Everything counts at once, so the scene has to be as it is meant before anybody looks.
+AT_ONCE = {
+    "settle_s": 0,
+    "pending_minutes": 0,
+    "unready_minutes": 0,
+    "short_minutes": 0,
+    "rollout_timeout_s": 180,
+}
 
 
 @pytest.fixture
@@ -24,9 +33,15 @@ def world(tmp_path, kubernetes, namespace, kubelet):
         yield made
 
 
+@pytest.fixture
+def cart(kubernetes, namespace, kubelet):
+    """What is done to the Deployment "cart" there, and waited for."""
+    return Place(kubernetes, namespace, kubelet, "cart")
+
+
 def configure(world, kubernetes, namespace, verify_timeout=180, **settings):
     world.configure({
-        "kubernetes": kubernetes.target(namespace, **{**QUICK, "short_minutes": 0, **settings}),
+        "kubernetes": kubernetes.target(namespace, **{**AT_ONCE, **settings}),
         "resolver": {"verify_timeout": verify_timeout, "healthy_hold": 0},
     })
 
@@ -53,8 +68,8 @@ def names(kubernetes, namespace):
     return {pod["metadata"]["name"] for pod in kubernetes.find("Pod", namespace)}
 
 
-def test_a_sick_pod_is_found_deleted_proven_well_and_closed(world, kubernetes, namespace):
-    kubernetes.create(manifests.deployment(namespace, "cart", "sick:once", replicas=3))
+def test_a_sick_pod_is_found_deleted_proven_well_and_closed(world, kubernetes, namespace, cart):
+    cart.deploy_until("sick:once", 3, show={"CrashLoopBackOff": 1, "ready": 2})
     [bad] = sick(kubernetes, namespace, name="cart")
     before = names(kubernetes, namespace)
     incident = found(world, of="cart")
@@ -63,6 +78,7 @@ def test_a_sick_pod_is_found_deleted_proven_well_and_closed(world, kubernetes, n
     assert (incident.source, incident.strategy) == ("kubernetes", "automated")
     assert kinds.index("analyzed") < kinds.index("decided") < kinds.index("guard_allowed")
     assert kinds.index("remediation_started") < kinds.index("verified") < kinds.index("resolved")
+    cart.shows(ready=3)  # a deleted pod goes when its kubelet says so
     after = names(kubernetes, namespace)
     assert bad not in after and len(after) == 3 and before - {bad} <= after
     [row] = world.rows("SELECT * FROM execution_history")
@@ -73,20 +89,22 @@ def test_a_sick_pod_is_found_deleted_proven_well_and_closed(world, kubernetes, n
     assert [one.status for one in world.incidents()] == ["resolved"], "nothing is left of it"
 
 
-def test_an_alert_of_prometheus_about_the_same_is_healed_as_well(world, kubernetes, namespace):
-    kubernetes.create(manifests.deployment(namespace, "cart", "sick:once", replicas=2))
+def test_an_alert_of_prometheus_about_the_same_is_healed_as_well(
+    world, kubernetes, namespace, cart
+):
+    cart.deploy_until("sick:once", 2, show={"CrashLoopBackOff": 1, "ready": 1})
     [bad] = sick(kubernetes, namespace, name="cart")
     told = alert("KubePodCrashLooping", severity="warning", namespace=namespace, pod=bad)
     told["labels"].update(job="kube-state-metrics", container="main", instance="10.0.0.1:8080")
     incident = world.respond_to(told)
     assert (incident.status, incident.resolution) == ("resolved", "remediated")
+    cart.shows(ready=2)
     assert incident.workload == "cart" and bad not in names(kubernetes, namespace)
 
 
-def test_what_stays_sick_is_escalated_with_what_was_tried(world, kubernetes, namespace):
+def test_what_stays_sick_is_escalated_with_what_was_tried(world, kubernetes, namespace, cart):
     configure(world, kubernetes, namespace, verify_timeout=2, rollout_timeout_s=10)
-    kubernetes.create(manifests.deployment(namespace, "cart", "bad:crash"))
-    sick(kubernetes, namespace, name="cart")
+    cart.deploy_until("bad:crash", 1, show={"CrashLoopBackOff": 1})
     incident = found(world, of="cart")
     assert (incident.status, incident.strategy) == ("escalated", "automated")
     [message] = world.told("escalation")
@@ -95,9 +113,9 @@ def test_what_stays_sick_is_escalated_with_what_was_tried(world, kubernetes, nam
 
 
 def test_what_a_restart_cannot_mend_is_left_to_people_with_the_cause(
-    world, kubernetes, namespace
+    world, kubernetes, namespace, cart
 ):
-    kubernetes.create(manifests.deployment(namespace, "cart", "bad:missing"))
+    cart.deploy_until("bad:missing", 1, show={"ImagePullBackOff": 1})
     before = everything(kubernetes, namespace)
     incident = found(world, of="cart")
     assert incident.alert_type == "PodImagePullFailed"
@@ -108,14 +126,8 @@ def test_what_a_restart_cannot_mend_is_left_to_people_with_the_cause(
     assert everything(kubernetes, namespace) == before
 
 
-def test_a_rollout_that_broke_it_is_rolled_back_after_a_yes(world, kubernetes, namespace):
-    made = kubernetes.create(manifests.deployment(namespace, "cart", replicas=2))
-    ready(kubernetes, namespace, 2, "cart")
-    made["spec"]["template"]["spec"]["containers"][0]["image"] = "bad:crash"
-    kubernetes.patch(
-        "Deployment", "cart", namespace, {"spec": {"template": made["spec"]["template"]}}
-    )
-    sick(kubernetes, namespace, name="cart")
+def test_a_rollout_that_broke_it_is_rolled_back_after_a_yes(world, kubernetes, namespace, cart):
+    cart.break_rollout()
 
     def is_found():
         assert world.engine.run_sensor_once(SENSOR) == 0
@@ -153,12 +165,12 @@ def test_a_hand_through_the_platform(world, kubernetes, namespace):
 
 
 def test_a_dry_run_of_every_operation_touches_nothing(
-    tmp_path, kubernetes, namespace, kubelet, monkeypatch
+    tmp_path, kubernetes, namespace, kubelet, cart, monkeypatch
 ):
     effects = Effects(tmp_path, monkeypatch)
     with World(tmp_path) as world:
         configure(world, kubernetes, namespace)
-        kubernetes.create(manifests.deployment(namespace, "cart", "sick:once", replicas=3))
+        cart.deploy_until("sick:once", 3, show={"CrashLoopBackOff": 1, "ready": 2})
         [bad] = sick(kubernetes, namespace, name="cart")
         before = everything(kubernetes, namespace)
         world.open_store().close()
@@ -191,4 +203,5 @@ def test_a_dry_run_of_every_operation_touches_nothing(
         # The control: the same for real.
         del given["dry_run"]
         assert world.act("k8s_delete_pod", **given)["outcome"] == "done"
+        cart.shows(ready=3)
         assert bad not in names(kubernetes, namespace)

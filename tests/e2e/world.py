@@ -29,6 +29,8 @@ SECRET = "s3cret-token-of-the-config"
 # Like a secret, but nothing scrubs it from what is shown: whatever evaluates text shows it.
 CANARY = "canary-of-the-config"
 PATIENCE_S = 600.0
+# How long the remedy of "Slow" waits: as long as resolver.timeout lets it, nearly.
+WAIT_S = 280
 # Columns that hold a point in time at which something falls due.
 _DUE = {
     "locks": ("acquired_at", "expires_at"),
@@ -247,7 +249,12 @@ def settings(directory: Path, url: str) -> Dict[str, Any]:
             "healthy_hold": 0,
         },
         "notify": {
-            "webhook": {"url": url + "/messages", "token": SECRET, "headers": {"canary": CANARY}}
+            "webhook": {
+                "url": url + "/messages",
+                "token": SECRET,
+                "headers": {"canary": CANARY},
+                "timeout_s": 120,  # who is sent a message again since it was slow has it twice
+            }
         },
         "safety": {
             **scenes.UNBOUNDED["safety"],
@@ -281,7 +288,7 @@ def runbooks(directory: Path, url: str) -> Dict[str, Any]:
         }
 
     fail = {"name": "fails", "command": {"argv": ["false"]}}
-    wait = {"name": "waits", "wait": {"seconds": 60}}
+    wait = {"name": "waits", "wait": {"seconds": WAIT_S}}
     no_undo = dict(touch("half"), undo={"command": {"argv": ["false"]}})
     return {
         "Fixable": book("Fixable", [touch("well")], "well"),

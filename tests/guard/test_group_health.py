@@ -16,7 +16,8 @@ from selfheal.exceptions import ConfigError, ExternalError, InvalidInput
 from selfheal.guard import group_health, groups, locks
 from selfheal.remedy import journal
 from selfheal.store import open_store
-from tests import live_alertmanager, live_server, scene
+from tests import live_alertmanager, scene
+from tests import web as sites
 from tests.guard.permits import context, deed
 
 ENTRY = {
@@ -344,7 +345,10 @@ def _ask_for_each(prometheus_url, operator):
         "keep": "0",
     }
     ctx = Context(
-        Config({"prometheus": {"url": prometheus_url}, "safety": {"min_healthy": [entry]}}),
+        Config({
+            "prometheus": {"url": prometheus_url, "timeout_s": 600},
+            "safety": {"min_healthy": [entry]},
+        }),
         store=open_store("sqlite:///:memory:"),
     )
     for value in HOSTILE:
@@ -356,11 +360,12 @@ def _ask_for_each(prometheus_url, operator):
 
 
 def test_a_prometheus_that_is_gone_or_does_not_understand_is_a_no(quick, tmp_path):
-    quick.config.values["prometheus"] = {"url": "http://127.0.0.1:%d" % live_server.free_port()}
-    refused = group_health.objection(quick, web())
+    with sites.nobody() as url:
+        quick.config.values["prometheus"] = {"url": url}
+        refused = group_health.objection(quick, web())
     assert refused.rule == "min_healthy" and "cannot be told" in refused.reason
     with live_alertmanager.Prometheus(tmp_path / "prom") as server:
-        quick.config.values["prometheus"] = {"url": server.url}
+        quick.config.values["prometheus"] = {"url": server.url, "timeout_s": 600}
         quick.config.values["safety"] = {"min_healthy": [dict(ENTRY, healthy="sum(up{")]}
         assert "could not evaluate" in group_health.objection(quick, web()).reason
         quick.config.values["safety"] = {"min_healthy": [ENTRY]}

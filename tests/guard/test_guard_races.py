@@ -18,7 +18,7 @@ from tests.guard.permits import deed
 
 RACERS = 50
 ROUNDS = int(os.environ.get("SELFHEAL_RACE_ROUNDS") or 4)
-READY_S = 120.0
+READY_S = 600.0
 FORK = multiprocessing.get_context("fork")  # fifty new interpreters would take a minute to start
 PLENTY = 10 * RACERS * ROUNDS
 

@@ -111,7 +111,7 @@ def _race(url, number, start, answers):
             name
             for name in ("p", "q", "r")
             for _ in range(5)
-            if locks.acquire(store, name, "o%d" % number, 60)
+            if locks.acquire(store, name, "o%d" % number, 3600)
         ]
     )
 

@@ -65,7 +65,8 @@ def check_real_bodies(url, order):
 
 twice = st.permutations(list(range(len(REAL))) * 2)
 once_per_test = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=60,
 )
 
 

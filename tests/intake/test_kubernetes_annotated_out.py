@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from tests import kubernetes_manifests as manifests
 from tests import stores
-from tests.kubernetes_scene import QUICK, Scene
+from tests.kubernetes_scene import CALM, Scene
 
 IGNORE = {"selfheal/ignore": "true"}
 
 
 def failed_job(kubernetes, namespace, cron_job, **notes):
     """A Job of `cron_job` that has given up."""
-    kubernetes.create(manifests.cronjob(namespace, cron_job, "job:fail"))
+    kubernetes.create(manifests.cronjob(namespace, cron_job, "job:fail", suspend=True))
     owner = kubernetes.get("CronJob", cron_job, namespace)
     job = manifests.job(namespace, cron_job + "-1", "job:fail", backoffLimit=0)
     job["metadata"]["annotations"] = notes
@@ -27,17 +27,22 @@ def failed_job(kubernetes, namespace, cron_job, **notes):
 
 
 def replica_set(kubernetes, namespace, name, **notes):
-    """A bare one whose only pod crashes."""
+    """A bare one whose only pod crashes in a loop."""
     made = manifests.deployment(namespace, name, "bad:crash")
     made["kind"] = "ReplicaSet"
     made["metadata"]["annotations"] = notes
     kubernetes.create(made)
+    kubernetes.until(lambda: any(
+        one["restartCount"] >= 2
+        for pod in kubernetes.find("Pod", namespace, labelSelector="app=" + name)
+        for one in pod["status"]["containerStatuses"]
+    ))
 
 
 def test_replica_set_and_job_that_are_annotated_are_left_out(
     kubernetes, namespace, kubelet, tmp_path
 ):
-    scene = Scene(stores.sqlite_url(tmp_path), kubernetes.target(namespace, **QUICK))
+    scene = Scene(stores.sqlite_url(tmp_path), kubernetes.target(namespace, **CALM))
     failed_job(kubernetes, namespace, "nightly", **IGNORE)
     failed_job(kubernetes, namespace, "daily")
     replica_set(kubernetes, namespace, "mine", **IGNORE)

@@ -284,7 +284,7 @@ _JSON = st.recursive(
 
 
 @settings(max_examples=40, deadline=None,
-          suppress_health_check=[HealthCheck.function_scoped_fixture])
+          suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_malformed_objects_are_judged_as_far_as_they_go(man, server, data):
     """Any part of a pod or a Deployment may be anything."""

@@ -10,25 +10,33 @@ import urllib.request
 
 import pytest
 
+from selfheal.apis.kubernetes import watching
 from selfheal.intake.kubernetes import cluster as clusters
 from tests import kubernetes_manifests as manifests
 from tests import stores
-from tests.kubernetes_scene import QUICK, Scene
+from tests.kubernetes_scene import CALM, Scene
 from tests.live_kubelet import Kubelet
 
-# Only what was missed makes it list again, not the time that a slow machine takes.
-WATCHED = dict(QUICK, watch=True, resync_s=86400)
+# Only what was missed makes it list again, not the time that a slow machine takes: neither that
+# since the last list, nor that since the last watch (three polls).
+WATCHED = dict(CALM, watch=True, resync_s=86400)
+SELDOM = {"check_interval": 3600}
 
 
 @pytest.fixture(autouse=True)
 def _short_slices(monkeypatch):
     monkeypatch.setattr(clusters, "SLICE_S", 1.0)
+    monkeypatch.setattr(watching, "_GRACE_S", 300.0)  # a server that stands still has not vanished
+
+
+def watcher(tmp_path, target):
+    """A sensor that watches."""
+    return Scene(stores.sqlite_url(tmp_path), target, monitoring=SELDOM)
 
 
 @pytest.fixture
 def scene(kubernetes, namespace, tmp_path):
-    target = kubernetes.target(namespace, **WATCHED)
-    made = Scene(stores.sqlite_url(tmp_path), target)
+    made = watcher(tmp_path, kubernetes.target(namespace, **WATCHED))
     yield made
     made.close()
 
@@ -75,15 +83,14 @@ def test_pod_that_failed_and_was_gone_before_the_next_look_is_an_incident(
         lambda: kubernetes.get("Pod", "once", namespace)["status"]["phase"] == "Failed"
     )
     kubernetes.delete("Pod", "once", namespace, gracePeriodSeconds=0)
-    watch_until(scene, lambda: scene.incidents())
+    watch_until(scene, lambda: scene.incidents() and len(scene.cluster.view) == 0)
     assert scene.incidents()[0].alert_type == "PodFailed"
     assert uid not in counts(scene) and len(scene.cluster.view) == 0
     scene.until(lambda: scene.firing() == set(), after_s=5)
 
 
 def test_what_becomes_sick_by_time_alone_needs_no_event(kubernetes, namespace, kubelet, tmp_path):
-    target = kubernetes.target(namespace, **dict(WATCHED, pending_minutes=5))
-    scene = Scene(stores.sqlite_url(tmp_path), target)
+    scene = watcher(tmp_path, kubernetes.target(namespace, **dict(WATCHED, pending_minutes=60)))
     unplaced = manifests.deployment(namespace, "cart", pod={"nodeSelector": {"disk": "none"}})
     kubernetes.create(unplaced)
     kubernetes.until(lambda: "Unschedulable" in str(kubernetes.find("Pod", namespace)))
@@ -91,10 +98,10 @@ def test_what_becomes_sick_by_time_alone_needs_no_event(kubernetes, namespace, k
     listed = scene.cluster.listed_at
     assert ("cart", "PodPending") not in scene.firing()
     scene.watch()
-    scene.look(after_s=150)
+    scene.look(after_s=1800)
     assert ("cart", "PodPending") not in scene.firing()
     scene.watch()
-    scene.look(after_s=170)
+    scene.look(after_s=1830)
     assert ("cart", "PodPending") in scene.firing() and scene.cluster.listed_at == listed
     scene.close()
 
@@ -103,7 +110,7 @@ def test_right_to_watch_that_is_missing_means_lists(kubernetes, namespace, kubel
     read = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list"]}
     token = kubernetes.account(namespace, [read], [read])
     target = kubernetes.target(namespace, token=token, **WATCHED)
-    scene = Scene(stores.sqlite_url(tmp_path), target)
+    scene = watcher(tmp_path, target)
     scene.look()
     scene.watch()
     kubernetes.create(manifests.deployment(namespace, "cart", "bad:crash"))
@@ -118,7 +125,7 @@ def test_several_namespaces_have_their_turns(kubernetes, kubelet, namespace, tmp
     other = kubernetes.namespace()
     target = kubernetes.target(namespace, other, **WATCHED)
     with Kubelet(kubernetes, other):
-        scene = Scene(stores.sqlite_url(tmp_path), target)
+        scene = watcher(tmp_path, target)
         scene.look()
         listed = scene.cluster.listed_at
         for where in (namespace, other):
@@ -156,8 +163,21 @@ def test_nothing_is_lost_when_the_server_has_forgotten_where_we_were(own_kuberne
         kubernetes.create(manifests.pod(namespace, "fails", "bad:exit", restartPolicy="Never"))
         kubernetes.create(manifests.deployment(namespace, "flaps", "bad:flap"))
         kubernetes.create(manifests.deployment(namespace, "cart", replicas=2))
-        kubernetes.until(lambda: len(kubernetes.find("Pod", namespace)) == 4)
-        scene = Scene(stores.sqlite_url(tmp_path), target)
+
+        def restarts(app):
+            found = kubernetes.find("Pod", namespace, labelSelector="app=" + app)
+            statuses = [one["status"].get("containerStatuses", [{}])[0] for one in found]
+            return max((status.get("restartCount", 0) for status in statuses), default=0)
+
+        # Its first look lists, and no later one does: all is to be there before.
+        kubernetes.until(
+            lambda: kubernetes.get("Pod", "fails", namespace)["status"]["phase"] == "Failed"
+        )
+        kubernetes.until(lambda: restarts("flaps"))
+        kubernetes.until(
+            lambda: kubernetes.get("Deployment", "cart", namespace)["status"]["readyReplicas"] == 2
+        )
+        scene = watcher(tmp_path, target)
         (flaps,) = [
             one["metadata"]["uid"]
             for one in kubernetes.find("Pod", namespace, labelSelector="app=flaps")
@@ -166,11 +186,6 @@ def test_nothing_is_lost_when_the_server_has_forgotten_where_we_were(own_kuberne
         before, listed = counts(scene), scene.cluster.listed_at
 
         # While nobody watches: a container restarts, a failed pod goes, a job fails, pods crash.
-        def restarts(app):
-            found = kubernetes.find("Pod", namespace, labelSelector="app=" + app)
-            statuses = [one["status"].get("containerStatuses", [{}])[0] for one in found]
-            return max(status.get("restartCount", 0) for status in statuses)
-
         start = restarts("flaps")
         kubernetes.until(lambda: restarts("flaps") >= start + 2)
         kubernetes.delete("Pod", "fails", namespace, gracePeriodSeconds=0)
@@ -179,18 +194,19 @@ def test_nothing_is_lost_when_the_server_has_forgotten_where_we_were(own_kuberne
         kubernetes.patch("Deployment", "cart", namespace, {"spec": {"template": {"spec": change}}})
         kubernetes.until(lambda: restarts("cart") >= 3)
         kubernetes.until(lambda: "Failed" in str(kubernetes.get("Job", "report", namespace)))
-    compact(kubernetes)
-    watch_until(scene, lambda: scene.cluster.listed_at > listed)  # 410 Gone: it lists at once
-    assert scene.state()[0] == "ok", scene.state()
-    assert ("cart", "RolloutBroken") in scene.firing()
-    assert ("report", "JobFailed") in scene.firing()
-    assert ("flaps", "PodRestartingOften") in scene.firing() or (
-        "flaps", "PodCrashLooping",
-    ) in scene.firing()
-    after = counts(scene)
-    assert after[flaps][1] >= before[flaps][1] + 2
-    scene.until(lambda: ("fails", "PodFailed") not in scene.firing(), after_s=5)
-    scene.close()
+        # With their kubelet, whose nodes would go with it, and later the pods on them.
+        compact(kubernetes)
+        watch_until(scene, lambda: scene.cluster.listed_at > listed)  # 410 Gone: it lists at once
+        assert scene.state()[0] == "ok", scene.state()
+        assert ("cart", "RolloutBroken") in scene.firing()
+        assert ("report", "JobFailed") in scene.firing()
+        assert ("flaps", "PodRestartingOften") in scene.firing() or (
+            "flaps", "PodCrashLooping",
+        ) in scene.firing()
+        after = counts(scene)
+        assert after[flaps][1] >= before[flaps][1] + 2
+        scene.until(lambda: ("fails", "PodFailed") not in scene.firing(), after_s=5)
+        scene.close()
 
 
 def test_connection_that_breaks_costs_nothing(own_kubernetes, tmp_path):
@@ -198,7 +214,7 @@ def test_connection_that_breaks_costs_nothing(own_kubernetes, tmp_path):
     namespace = kubernetes.namespace()
     target = kubernetes.target(namespace, **WATCHED)
     with Kubelet(kubernetes, namespace):
-        scene = Scene(stores.sqlite_url(tmp_path), target)
+        scene = watcher(tmp_path, target)
         kubernetes.create(manifests.deployment(namespace, "cart", "bad:crash"))
         scene.look()
         watch_until(scene, lambda: ("cart", "PodCrashLooping") in scene.firing())

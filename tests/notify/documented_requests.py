@@ -54,9 +54,12 @@ def sent():
             with scene.Receiver() as receiver:
                 notify = {
                     **scene.webhook(receiver, token="the-token"),
-                    "slack": {**slack_server.by_token(), "hook": slack_server.by_webhook()},
-                    "pagerduty": pager.settings(),
-                    "email": mails.settings(),
+                    "slack": {
+                        **slack_server.by_token(timeout_s=60),
+                        "hook": slack_server.by_webhook(timeout_s=60),
+                    },
+                    "pagerduty": pager.settings(timeout_s=60),
+                    "email": mails.settings(timeout_s=60),
                 }
                 ctx = scene.context(scene.store_url("sqlite", Path(directory)), notify=notify)
                 _carry_all(ctx)

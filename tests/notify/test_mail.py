@@ -18,8 +18,7 @@ from selfheal.incidents import timeline
 from selfheal.notify import mail_text, threads
 from selfheal.outbox import letters
 from selfheal.respond import telling
-from tests import mail_server, scene, tls
-from tests.live_server import free_port
+from tests import mail_server, scene, tls, web
 from tests.notify import notify_scene
 
 
@@ -272,7 +271,7 @@ def test_server_that_never_answers_is_asked_once_for_all_letters(tmp_path, recei
         settings = dict(mail_server.settings_of(server.port), timeout_s=0.5)
         ctx = scene.context(
             scene.store_url("sqlite", tmp_path / "store"),
-            notify={"email": settings, "webhook": {"url": receiver.url}},
+            notify={"email": settings, **scene.webhook(receiver)},
         )
         ids = five_letters(ctx, kind)
         others = [
@@ -302,8 +301,8 @@ def test_wrong_password_is_not_tried_with_every_letter(tmp_path):
 
 
 def test_server_that_is_not_there_is_a_failure_without_doubt(tmp_path, server):
-    port = free_port()
-    ctx = context(tmp_path, server.settings(port=port))
-    outbox_id, delivery = notify_scene.carried(ctx, "email:default", notify_scene.payload())
+    with web.nobody() as url:
+        ctx = context(tmp_path, server.settings(port=int(url.rpartition(":")[2])))
+        outbox_id, delivery = notify_scene.carried(ctx, "email:default", notify_scene.payload())
     assert delivery.status == "pending" and "127.0.0.1" in delivery.error
     assert not letters.get(ctx.store, outbox_id)["in_doubt"]

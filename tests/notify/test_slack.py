@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from selfheal import document
 from selfheal.notify import layout, slack_text, threads
 from selfheal.outbox import letters
-from tests import scene, stub_slack
+from tests import scene, stub_slack, web
 from tests.notify import notify_scene
 
 
@@ -204,10 +204,9 @@ def test_webhook_that_was_removed_is_named_without_its_secret_path(tmp_path, sla
 
 @pytest.mark.parametrize("way", ["by_token", "by_webhook"])
 def test_credentials_stand_in_no_error_when_nothing_answers(tmp_path, slack, way):
-    settings = getattr(slack, way)()
-    ctx = context(tmp_path, settings)
-    slack.stop()
-    outbox_id, delivery = notify_scene.carried(ctx, "slack:default", notify_scene.payload())
+    with web.nobody() as slack.url:
+        ctx = context(tmp_path, getattr(slack, way)())
+        outbox_id, delivery = notify_scene.carried(ctx, "slack:default", notify_scene.payload())
     kept = json.dumps(letters.get(ctx.store, outbox_id)) + delivery.error
     assert delivery.status == "pending"
     assert stub_slack.TOKEN not in kept and "XXXXXXXXXXXX" not in kept

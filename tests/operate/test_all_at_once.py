@@ -119,13 +119,18 @@ def housekeeper(ctx, _chance):
 PARTS = (sender, sender, responder, responder, responder, person, closer, housekeeper)
 
 
+def has_acted(tmp_path):
+    """Whether a remedy is at work, or was: on a slow machine the first takes its time."""
+    return (tmp_path / "log").exists()
+
+
 def work(tmp_path, url, number, start, answers):
     ctx, chance, count = context(tmp_path, url), random.Random(number), 0
     try:
         ctx.store.value("SELECT 1")
         start.wait(180)
         end = time.monotonic() + SECONDS
-        while time.monotonic() < (end if count else end + PATIENCE_S):
+        while time.monotonic() < (end if count and has_acted(tmp_path) else end + PATIENCE_S):
             try:
                 PARTS[number](ctx, chance)
                 count += 1

@@ -16,7 +16,7 @@ NOW = 1795000000.0
 def lines(**section):
     values = {"elasticsearch": section} if section else {}
     ctx = Context(Config(values), clock=scene.Clock(NOW))
-    return check_elasticsearch.lines(ctx, 5.0)
+    return check_elasticsearch.lines(ctx, 60.0)
 
 
 def test_nothing_configured_is_off():

@@ -22,7 +22,7 @@ def rows(stub):
 
     def checked(**more):
         ctx = Context(Config({"jira": stub.settings(**more)}))
-        return check_jira.lines(ctx, 5.0)
+        return check_jira.lines(ctx, 60.0)
 
     return checked
 

@@ -9,9 +9,8 @@ from selfheal.config import Config
 from selfheal.context import Context
 from selfheal.operate import check_kubernetes
 from tests.apis.kubernetes_scene import VERSION, Canned, write_kubeconfig
-from tests.live_server import free_port
 
-WAIT_S = 30.0
+WAIT_S = 180.0
 
 
 def check(section, wait_s=WAIT_S):
@@ -168,7 +167,7 @@ def test_server_that_is_slow_is_not_asked_for_ever():
         ({"url": "https://h", "kubeconfig": "/k"}, "kubernetes", "names its server in several"),
         ({"kubeconfig": "/no/such"}, "kubernetes", "kubernetes.kubeconfig /no/such cannot be read"),
         ({"in_cluster": True}, "kubernetes", "runs in no pod"),
-        ({"url": "https://127.0.0.1:%d" % free_port()}, "kubernetes", "check that the API server"),
+        ({"url": "https://127.0.0.1:1"}, "kubernetes", "check that the API server"),
     ],
 )
 def test_target_that_cannot_be_used_says_why(section, what, words, monkeypatch):

@@ -26,7 +26,7 @@ def stub():
 
 
 def rows(section):
-    found = check_servicenow.lines(Context(Config({"servicenow": section})), 5.0)
+    found = check_servicenow.lines(Context(Config({"servicenow": section})), 60.0)
     return {what: (state, detail, do) for what, state, detail, do in found}
 
 

@@ -22,7 +22,7 @@ def server(tmp_path_factory):
 def lines(tmp_path, **sections):
     ctx = scene.context(scene.store_url("sqlite", tmp_path), **sections)
     try:
-        return check_silences.lines(ctx, 5)
+        return check_silences.lines(ctx, 60.0)
     finally:
         ctx.close()
 
@@ -34,7 +34,7 @@ def test_nothing_is_said_where_there_is_no_alertmanager(tmp_path):
 
 
 def test_our_silences_are_counted(tmp_path, server):
-    target = {"url": server.url}
+    target = {"url": server.url, "timeout_s": 60}
     ctx = scene.context(
         scene.store_url("sqlite", tmp_path), scene.Clock(time.time()), alertmanager=target
     )

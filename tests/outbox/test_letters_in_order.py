@@ -47,7 +47,7 @@ def office(request, tmp_path, monkeypatch):
             for thread in threads:
                 thread.start()
             for thread in threads:
-                thread.join(120)
+                thread.join(600)
             if not letters.pending_count(store):
                 return
             clock.at += chance.choice((1, 20, 60, 400))
@@ -189,7 +189,7 @@ def test_numbers_rise_in_the_order_in_which_transactions_end(office):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(120)
+        thread.join(600)
     numbers = [
         row["queue_number"]
         for row in store.query("SELECT queue_number FROM outbox WHERE queue = 'one'")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import queue
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 from selfheal.outbox import claims, letters, waits
 from selfheal.respond import telling
 from selfheal.store import open_store
-from tests import scene
+from tests import scene, web
 
 LIBRARY = Path(__file__).resolve().parents[2] / "actions" / "lib"
 
@@ -150,10 +151,11 @@ def test_error_names_the_setting_to_look_at(ctx, receiver, status, setting):
     )  # a redirect is not followed: it would carry our token elsewhere
 
 
-def test_unreachable_receiver_ends_the_batch(ctx, receiver):
-    receiver.stop()
+def test_unreachable_receiver_ends_the_batch(ctx):
     ids = [letters.post(ctx.store, "escalation", None, "key-%d" % n, {}) for n in range(5)]
-    (delivery,) = telling.deliver(ctx)
+    with web.nobody() as url:
+        ctx.config.values["notify"]["webhook"]["url"] = url
+        (delivery,) = telling.deliver(ctx)
     assert delivery.id == ids[0] and "refused" in delivery.error
     assert [row_of(ctx, i)["attempts"] for i in ids] == [1, 0, 0, 0, 0]
 
@@ -209,27 +211,32 @@ def test_workers_at_the_same_time_send_each_message_once(kind, tmp_path, receive
 
 
 SENDER = """
-import sys, time
+import sys
 sys.path.insert(0, sys.argv[1])
 from selfheal.config import Config
 from selfheal.context import Context
 from selfheal.respond import telling
-config = {"database": {"url": sys.argv[2]}, "notify": {"webhook": {"url": sys.argv[3]}}}
-ctx = Context(Config(config))
+webhook = {"url": sys.argv[3], "timeout_s": 240}
+ctx = Context(Config({"database": {"url": sys.argv[2]}, "notify": {"webhook": webhook}}))
 telling.deliver(ctx)
 """
+
+
+def send_and_die(url, receiver):
+    """A sender sends a letter and is killed before it can mark it."""
+    started = queue.Queue()  # the request may come before Popen has told us whom to kill
+    receiver.on_request = lambda _request: os.kill(started.get(timeout=300).pid, signal.SIGKILL)
+    sender = subprocess.Popen([sys.executable, "-c", SENDER, str(LIBRARY), url, receiver.url])
+    started.put(sender)
+    assert sender.wait(300) == -signal.SIGKILL
+    receiver.on_request = lambda _request: None
 
 
 def test_message_of_a_killed_sender_goes_out_again_with_the_same_id(tmp_path, receiver):
     url = scene.store_url("sqlite", tmp_path)
     store = open_store(url)
     outbox_id = letters.post(store, "escalation", "inc-1", "key", {"text": "help"})
-    sender = subprocess.Popen([sys.executable, "-c", SENDER, str(LIBRARY), url, receiver.url])
-    receiver.on_request = lambda _request: os.kill(
-        sender.pid, signal.SIGKILL
-    )  # after sending, before marking
-    assert sender.wait(180) == -signal.SIGKILL
-    receiver.on_request = lambda _request: None
+    send_and_die(url, receiver)
     assert store.value("SELECT status FROM outbox") == "pending"
     clock = scene.Clock(store.now() + 1)
     early = scene.context(url, clock, notify=scene.webhook(receiver))
@@ -306,11 +313,8 @@ def test_killed_sender_holds_its_queue_until_it_is_surely_dead(tmp_path, receive
     ]
     clock = scene.Clock(store.now())
     early = scene.context(url, clock, notify=scene.webhook(receiver))
-    for _ in ids:  # each is sent, and its sender killed before it can say so
-        sender = subprocess.Popen([sys.executable, "-c", SENDER, str(LIBRARY), url, receiver.url])
-        receiver.on_request = lambda _request, pid=sender.pid: os.kill(pid, signal.SIGKILL)
-        assert sender.wait(180) == -signal.SIGKILL
-        receiver.on_request = lambda _request: None
+    for _ in ids:
+        send_and_die(url, receiver)
         row = store.one("SELECT * FROM outbox WHERE claimed_by IS NOT NULL")
         clock.at = row["next_attempt_at"] - 1
         assert telling.deliver(early) == []

@@ -123,6 +123,22 @@ class Scene:
 
         self.cluster.until(is_so, what="%d ready of %s %s" % (count, kind, name))
 
+    def counted(self, kind="Deployment", name="web"):
+        """Wait until the controller counts as ready the pods that are. What begins before that
+        takes those that have just crashed for ready ones, and what it leaves behind for worse.
+        """
+        def is_so():
+            ready = [
+                pod for pod in self.pods(name)
+                for one in pod["status"].get("conditions", ())
+                if (one["type"], one["status"]) == ("Ready", "True")
+            ]
+            status = self.get(kind, name)["status"]
+            counts = (status.get(key, 0) for key in ("readyReplicas", "availableReplicas"))
+            return all(count == len(ready) for count in counts)
+
+        self.cluster.until(is_so, what="the ready pods of %s %s are counted" % (kind, name))
+
     def pods(self, name="web"):
         """The pods of a workload that are not on their way out."""
         found = self.cluster.find("Pod", self.namespace, labelSelector="app=" + name)
@@ -143,7 +159,7 @@ def scenes_execution(store, incident_id, plan):
 def scene_for(directory, cluster, namespace, **settings):
     """A scene whose target are `namespace` and these settings of kubernetes."""
     # Nodes are shared by all tests, so how many are ready is no matter of one of them.
-    fast = {"rollout_timeout_s": 180, "timeout_s": 60, "settle_s": 0, "min_ready_nodes": "0%"}
+    fast = {"rollout_timeout_s": 180, "settle_s": 0, "min_ready_nodes": "0%"}
     target = cluster.target(namespace, **{**fast, **settings})
     ctx = scenes.context_for(directory, values={"kubernetes": target}, clock=Clock())
     return Scene(ctx, cluster, namespace, [])
@@ -174,8 +190,3 @@ def plain(found):
         if about.get("annotations", {}).pop(key, None) and not about["annotations"]:
             about.pop("annotations")
     return found
-
-
-def now():
-    """Monotonic seconds, for deadlines of tests."""
-    return time.monotonic()

@@ -53,6 +53,8 @@ def test_rollback_passes_a_restart_of_the_bad_version_by(scene, kubelet):
     about = scene.incident()
     done = scene.do("restart_workload", about, stop=scene.over_once_changed())
     assert done.outcome == "failed"
+    # It goes back by what the controller has made of the restart, which it may be long about.
+    scene.cluster.until(lambda: len(scene.cluster.find("ReplicaSet", scene.namespace)) == 3)
     done = scene.do("rollback_workload", scene.incident())
     assert done.outcome == "done", done
     assert scene.plain()["spec"] == good["spec"]

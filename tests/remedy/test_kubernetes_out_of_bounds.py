@@ -203,9 +203,22 @@ def test_incident_without_a_workload_changes_nothing(scene, do):
     assert (done.outcome, "names no workload" in done.reason) == ("refused", True), done
 
 
+def settled(scene):
+    """The pods, once every controller has done what it was told; None before."""
+    web, sets = scene.get(), scene.cluster.find("ReplicaSet", scene.namespace)
+    is_seen = all(
+        one["status"].get("observedGeneration", 0) >= one["metadata"]["generation"]
+        for one in (web, *sets)
+    )
+    wanted = sum(one["spec"]["replicas"] for one in sets)
+    pods = scene.pods()
+    counts = [len(pods), web["status"].get("replicas", 0)]
+    return pods if is_seen and counts == [wanted, wanted] else None
+
+
 def test_undo_leaves_alone_what_was_annotated_out_meanwhile(scene):
     about = scene.incident()
-    before = scene.plain()
+    before, pods = scene.plain(), len(scene.cluster.until(lambda: settled(scene)))
     scene.do("scale_workload", about, stop=scene.over_once_changed(), by=1)
     assert scene.get()["spec"]["replicas"] == 2
     scene.cluster.patch("Deployment", "web", scene.namespace, IGNORED)
@@ -216,3 +229,5 @@ def test_undo_leaves_alone_what_was_annotated_out_meanwhile(scene):
     scene.cluster.patch("Deployment", "web", scene.namespace, gone)
     assert scene.undo(about).outcome == "undone"
     assert scene.plain() == before
+    # The pod that came for a while is no change of what the other tests find here.
+    scene.cluster.until(lambda: len(settled(scene) or ()) == pods)

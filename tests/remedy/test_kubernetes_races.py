@@ -119,7 +119,7 @@ def test_pod_that_recovers_while_another_goes_is_left(scene, kubelet, monkeypatc
         return told
 
     monkeypatch.setattr(replacing.podwork, "take_away", slow)
-    done = scene.do("delete_pod", scene.incident(), timeout_s=120, most=2)
+    done = scene.do("delete_pod", scene.incident(), most=2)
     assert len(taken) == 1, done
     [other] = set(before) - set(taken)
     assert uids(scene)[other] == before[other]
@@ -130,6 +130,7 @@ def test_protection_that_comes_while_pods_go_keeps_the_rest(scene, kubelet, monk
     web(scene, "bad:crash", 3)
     crashing(scene, 3)
     before, take_away, taken = uids(scene), podwork.take_away, []
+    why_left, left = podwork.why_left, []
     ignored = {"metadata": {"annotations": {"selfheal/ignore": ""}}}
 
     def kept(target, act, one, patience):
@@ -138,8 +139,14 @@ def test_protection_that_comes_while_pods_go_keeps_the_rest(scene, kubelet, monk
         scene.cluster.patch("Deployment", "web", scene.namespace, ignored)
         return told
 
+    def seen(target, one):
+        left.append(why_left(target, one))
+        return left[-1]
+
     monkeypatch.setattr(replacing.podwork, "take_away", kept)
-    done = scene.do("delete_pod", scene.incident(), timeout_s=20, most=3)
+    monkeypatch.setattr(replacing.podwork, "why_left", seen)
+    stop = scene.over_once(lambda: len(left) == 2)  # the new pod crashes as well
+    done = scene.do("delete_pod", scene.incident(), stop=stop, most=3)
     assert len(taken) == 1, done
     assert len(set(before.values()) & set(uids(scene).values())) == 2
     assert "annotated selfheal/ignore" in done.steps[0].detail

@@ -5,6 +5,7 @@ log what they were told.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -46,6 +47,8 @@ def home(tmp_path, monkeypatch):
         path.chmod(0o755)
     monkeypatch.setenv("PATH", "%s:%s" % (tmp_path / "bin", os.environ["PATH"]))
     shutil.copytree(str(catalogue.PACK_RUNBOOKS), str(tmp_path / "runbooks"))
+    for path in (tmp_path / "runbooks").glob("*.yaml"):  # the stand-ins answer at once, or late
+        path.write_text(re.sub(r"timeout_s: \d+", "timeout_s: 600", path.read_text()))
     script = tmp_path / "runbooks" / "scripts" / "on_host.sh"
     script.write_text(
         script.read_text().replace(

@@ -42,29 +42,51 @@ def run(ctx, action, **given):
 
 def ready(kubernetes, namespace, count, name="web", kind="Deployment"):
     """Wait until `count` pods of a workload are ready, all of its present version."""
-
-    def is_so():
-        found = kubernetes.get(kind, name, namespace)
-        status = found.get("status", {})
-        return (
-            status.get("observedGeneration") == found["metadata"]["generation"] and
-            status.get("readyReplicas", 0) == count and
-            status.get("updatedReplicas", 0) == count and
-            status.get("replicas") == count
-        )
-
-    kubernetes.until(is_so)
+    kubernetes.until(lambda: _counts(kubernetes.get(kind, name, namespace), count, count))
 
 
 def sick(kubernetes, namespace, count=1, name="web"):
-    """Wait until `count` pods of a workload crash in a loop; their names."""
+    """Wait until `count` pods of a Deployment crash in a loop, as often as it takes to be called
+    so, and all its other pods are ready, which its controller has seen; their names.
+    """
 
     def found():
         pods = kubernetes.find("Pod", namespace, labelSelector="app=%s" % name)
         names = [pod["metadata"]["name"] for pod in pods if _crashes(pod)]
-        return names if len(names) >= count else None
+        others = [pod for pod in pods if pod["metadata"]["name"] not in names]
+        is_whole = len(names) >= count and all(_is_ready(pod) for pod in others)
+        workload = kubernetes.get("Deployment", name, namespace)
+        return names if is_whole and _counts(workload, len(pods), len(others)) else None
 
     return kubernetes.until(found)
+
+
+def followed(kubernetes, namespace, name="web"):
+    """Wait until the controllers have written all that they write about a new Deployment by
+    themselves, whether or not somebody runs its pods.
+    """
+    kubernetes.until(
+        lambda: _counts(kubernetes.get("Deployment", name, namespace)) and
+        len(kubernetes.find("Pod", namespace, labelSelector="app=%s" % name)) > 0
+    )
+
+
+def _counts(workload, total=None, ready=None):
+    """Whether a workload's controller has seen its newest spec and counts so many pods (as many as
+    are wanted when nothing is said), all of the newest template, and so many of them ready.
+    """
+    status, wanted = workload.get("status", {}), workload["spec"]["replicas"]
+    total = wanted if total is None else total
+    return (
+        status.get("observedGeneration") == workload["metadata"]["generation"] and
+        status.get("replicas", 0) == status.get("updatedReplicas", 0) == total and
+        (ready is None or status.get("readyReplicas", 0) == ready)
+    )
+
+
+def _is_ready(pod):
+    conditions = pod.get("status", {}).get("conditions", ())
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
 def _crashes(pod):
@@ -74,6 +96,14 @@ def _crashes(pod):
         one["restartCount"] >= 2
         for one in statuses
     )
+
+
+def close_node(kubernetes, kubelet, is_closed=True):
+    """Cordon the only node of a kubelet, or open it again: what runs there goes on, and a rollout
+    does not end before it is open.
+    """
+    change = {"spec": {"unschedulable": is_closed}}
+    kubernetes.patch("Node", kubelet.name_of("node-a"), "", change)
 
 
 def without_noise(thing):

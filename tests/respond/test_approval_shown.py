@@ -101,7 +101,9 @@ def test_people_are_told_once_per_question(tmp_path):
 def test_channels_with_markup_show_the_whole_question_and_how_to_answer(tmp_path):
     with stub_slack.Stub() as slack, mail_server.Server() as mails:
         ctx = context(tmp_path, "sqlite", steps=STEPS)
-        ctx.config.values["notify"] = {"slack": slack.by_token(), "email": mails.settings()}
+        ctx.config.values["notify"] = {
+            "slack": slack.by_token(timeout_s=60), "email": mails.settings(timeout_s=60)
+        }
         _incident, approval_id = asked(ctx, title="<!here> is down")
         code = shown_of(ctx, approval_id)["code"]
         (posted,), (mail,) = slack.posted, mails.mails

@@ -12,12 +12,22 @@ from selfheal.guard import command_check, group_health
 from selfheal.incidents import registry
 from selfheal.remedy import journal
 from selfheal.remedy.kubernetes import operations
+from selfheal.respond import targets
 from selfheal.respond.approval.answering import approve
 from selfheal.respond.remediate import undo_remediation
 from tests import kubernetes_manifests as manifests
 from tests.guard.permits import deed
 from tests.remedy import scenes
-from tests.respond.hand_scene import act, context, everything, ready, run, sick, without_noise
+from tests.respond.hand_scene import (
+    act,
+    close_node,
+    context,
+    everything,
+    ready,
+    run,
+    sick,
+    without_noise,
+)
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 
@@ -47,6 +57,10 @@ def kinds_of(ctx, answer):
 
 def deployment(kubernetes, web):
     return kubernetes.get("Deployment", web["name"], web["namespace"])
+
+
+def names_of_pods(kubernetes, namespace):
+    return {pod["metadata"]["name"] for pod in kubernetes.find("Pod", namespace)}
 
 
 def test_a_restart_is_done_recorded_and_can_be_taken_back(ctx, kubernetes, web):
@@ -79,8 +93,7 @@ def test_a_restart_is_done_recorded_and_can_be_taken_back(ctx, kubernetes, web):
 def test_a_sick_pod_is_deleted_and_a_healthy_one_is_not(ctx, kubernetes, namespace, kubelet):
     kubernetes.create(manifests.deployment(namespace, image="sick:once", replicas=3))
     [bad] = sick(kubernetes, namespace)
-    pods = {pod["metadata"]["name"] for pod in kubernetes.find("Pod", namespace)}
-    well = sorted(pods - {bad})[0]
+    well = sorted(names_of_pods(kubernetes, namespace) - {bad})[0]
     given = {"namespace": namespace, "kind": "pod"}
     planned = act(ctx, "delete_pod", namespace=namespace, name="web", dry_run=True)
     assert bad in planned["detail"] and bad in planned["summary"], planned
@@ -90,8 +103,8 @@ def test_a_sick_pod_is_deleted_and_a_healthy_one_is_not(ctx, kubernetes, namespa
     done = act(ctx, "delete_pod", name=bad, **given)
     assert done["outcome"] == "done" and bad in done["summary"], done
     ready(kubernetes, namespace, 3)
-    left = {pod["metadata"]["name"] for pod in kubernetes.find("Pod", namespace)}
-    assert bad not in left and well in left
+    kubernetes.until(lambda: bad not in names_of_pods(kubernetes, namespace), what="it goes")
+    assert well in names_of_pods(kubernetes, namespace)
 
 
 def test_a_rollout_that_makes_it_worse_is_taken_back_at_once(ctx, kubernetes, web):
@@ -184,18 +197,29 @@ def test_a_budget_binds_hands_as_well(tmp_path, kubernetes, namespace, web):
     ctx.close()
 
 
-def test_two_hands_at_once_make_one_restart(tmp_path, kubernetes, namespace, web):
-    answers = []
+def test_two_hands_at_once_make_one_restart(
+    tmp_path, kubernetes, namespace, kubelet, web, monkeypatch
+):
+    answers, waits, same = [], threading.Event(), targets._is_same
+
+    def is_same(*given):
+        found = same(*given)
+        waits.set()
+        return found
 
     def hand():
         ctx = context(tmp_path, kubernetes, namespace)
         answers.append(act(ctx, "restart_workload", **web))
         ctx.close()
 
+    monkeypatch.setattr(targets, "_is_same", is_same)
     context(tmp_path, kubernetes, namespace).store.close()  # migrated once
+    close_node(kubernetes, kubelet)  # the first is not done before the second waits for it
     hands = [threading.Thread(target=hand) for _ in range(2)]
     for one in hands:
         one.start()
+    assert waits.wait(180)
+    close_node(kubernetes, kubelet, False)
     for one in hands:
         one.join()
     assert [answer["outcome"] for answer in answers] == ["done", "done"], answers

@@ -39,7 +39,7 @@ def close_all(ctx):
 
 def test_another_wave_of_a_storm_whose_message_is_over_calls_again(tmp_path, url, pagerduty):
     life = living(tmp_path, url=url, storm_incidents=5, max_responses_per_batch=100)
-    life.ctx.config.values["notify"] = {"pagerduty": pagerduty.settings()}
+    life.ctx.config.values["notify"] = {"pagerduty": pagerduty.settings(timeout_s=60)}
     wave(life, *("pod-%d" % number for number in range(6)))
     close_all(life.ctx)
     housekeeping(life.ctx)
@@ -61,7 +61,7 @@ def test_another_wave_of_a_storm_whose_message_is_over_calls_again(tmp_path, url
 def test_what_waited_for_a_remedy_calls_when_those_before_are_over(
     tmp_path, url, pagerduty, is_over
 ):
-    ctx = scene.context(url, notify={"pagerduty": pagerduty.settings()})
+    ctx = scene.context(url, notify={"pagerduty": pagerduty.settings(timeout_s=60)})
     for incident_id in ("inc-1", "inc-2", "inc-3"):
         scene.incident(ctx.store, incident_id)
     scene.execution(ctx.store, "exe-1", status="failed")
@@ -106,7 +106,7 @@ def test_a_cause_that_is_back_and_stays_calls_nobody_when_somebody_has_it(
 
 
 def test_call_that_covers_another_incident_by_now_is_not_over(url, pagerduty, monkeypatch):
-    ctx = scene.context(url, notify={"pagerduty": pagerduty.settings()})
+    ctx = scene.context(url, notify={"pagerduty": pagerduty.settings(timeout_s=60)})
     scene.incident(ctx.store, "inc-1")
     scene.incident(ctx.store, "inc-2", status="escalated")
     first = escalate.escalate_to_oncall(ctx, "inc-1", reason="strategy")["outbox_id"]
@@ -128,7 +128,7 @@ def test_call_that_covers_another_incident_by_now_is_not_over(url, pagerduty, mo
 
 def test_acknowledging_what_came_back_is_told_in_its_thread(url):
     with stub_slack.Stub() as slack:
-        ctx = scene.context(url, notify={"slack": slack.by_token()})
+        ctx = scene.context(url, notify={"slack": slack.by_token(timeout_s=60)})
         scene.incident(ctx.store)
         first = escalate.escalate_to_oncall(ctx, "inc-1", reason="strategy")["outbox_id"]
         acknowledge.acknowledge(ctx, "inc-1", who="ann")

@@ -4,8 +4,10 @@ can see is recorded to prove that nothing was touched.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
+import threading
 
 import pytest
 
@@ -14,7 +16,8 @@ from selfheal.respond import escalate, finish
 from selfheal.respond.analyze import analyze_incident
 from selfheal.respond.decide import determine_response_strategy
 from selfheal.respond.remediate import remediate
-from tests.remedy import scenes, web
+from tests import web
+from tests.remedy import scenes
 
 EFFECTS = (
     "subprocess.Popen",
@@ -43,21 +46,35 @@ WRITABLE = {
 
 
 class Recorder:
-    """Every effect while it is on: audit events of Python, statements of the database."""
+    """Every effect while it is on: audit events of Python, statements of the database. Threads that
+    ran before are others': what earlier tests have started may still be on its way out.
+    """
 
     def __init__(self):
         self.is_on = False
+        self._others = frozenset()
         self.events = []
         self.statements = []
         sys.addaudithook(self._hear)  # for good: a hook cannot be taken off again
 
     def _hear(self, event, arguments):
-        if not self.is_on:
+        if not self.is_on or threading.get_ident() in self._others:
             return
         if event in EFFECTS:
             self.events.append((event, str(arguments)))
         elif event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+"):
             self.events.append((event, str(arguments)))
+
+    @contextlib.contextmanager
+    def recording(self):
+        del self.events[:], self.statements[:]
+        running = {one.ident for one in threading.enumerate()}
+        self._others = frozenset(running - {threading.get_ident()})
+        self.is_on = True
+        try:
+            yield
+        finally:
+            self.is_on = False
 
     def tables(self):
         pattern = re.compile(r"\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+(\w+)", re.I)
@@ -89,16 +106,12 @@ def test_every_effect_is_recorded_and_there_is_none(tmp_path, risk):
     with web.serving() as site:
         scenes.write_runbook(tmp_path, risk=risk, steps=steps(tmp_path, site.url))
         incident_id = scenes.add_incident(ctx.store, dry_run=1)
-        del RECORDER.events[:], RECORDER.statements[:]
-        RECORDER.is_on = True
-        try:
+        with RECORDER.recording():
             assert analyze_incident(ctx, incident_id, "run-1")["state"] == "claimed"
             strategy = determine_response_strategy(ctx, incident_id, "run-1")["strategy"]
             if strategy == "automated":
                 assert remediate(ctx, incident_id, "run-1")["outcome"] == "planned"
             finish.observe_incident(ctx, incident_id, "run-1")
-        finally:
-            RECORDER.is_on = False
         assert site.asked == []
     assert strategy in ("automated", "ignore")
     assert RECORDER.events == []
@@ -122,12 +135,8 @@ def test_the_recorder_would_see_it(tmp_path):
     incident_id = scenes.add_incident(ctx.store)
     analyze_incident(ctx, incident_id, "run-1")
     determine_response_strategy(ctx, incident_id, "run-1")
-    del RECORDER.events[:]
-    RECORDER.is_on = True
-    try:
+    with RECORDER.recording():
         assert remediate(ctx, incident_id, "run-1")["outcome"] == "done"
-    finally:
-        RECORDER.is_on = False
     assert "subprocess.Popen" in {event for event, _ in RECORDER.events}
     ctx.close()
 

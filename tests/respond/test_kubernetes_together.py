@@ -30,7 +30,7 @@ from tests import kubernetes_manifests as manifests
 from tests.e2e.world import alert, body_of
 from tests.guard.permits import deed
 from tests.remedy import scenes
-from tests.respond.hand_scene import act, context, ready
+from tests.respond.hand_scene import act, close_node, context, ready
 
 ROOT = Path(__file__).resolve().parents[2]
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
@@ -62,8 +62,11 @@ def events(ctx, incident_id, kind):
     return [one["at"] for one in scenes.timeline_of(ctx.store, incident_id, kind)]
 
 
-def test_a_hand_waits_for_the_response_at_work_there(tmp_path, kubernetes, namespace, web):
+def test_a_hand_waits_for_the_response_at_work_there(
+    tmp_path, kubernetes, namespace, web, monkeypatch
+):
     """Also where the alert calls the cluster by a name that is no target's."""
+    monkeypatch.setattr(targets, "TARGET_WAIT_S", 600.0)  # here a rollout may take longer
     ctx = context(tmp_path, kubernetes, namespace)
     told = alert("KubeDeploymentRolloutStuck", severity="warning", cluster="eu-1",
                  namespace=namespace, deployment="web")
@@ -121,7 +124,7 @@ def test_a_target_of_two_locks_is_taken_whole_or_not_at_all(tmp_path):
 
 
 def test_a_hand_that_is_killed_is_taken_back_by_housekeeping(
-    tmp_path, kubernetes, namespace, web
+    tmp_path, kubernetes, namespace, kubelet, web
 ):
     ctx = context(tmp_path, kubernetes, namespace)
     ctx.platform.execution_id = None
@@ -132,6 +135,7 @@ def test_a_hand_that_is_killed_is_taken_back_by_housekeeping(
         config=str(tmp_path / "config.json"),
     )
     before = kubernetes.get("Deployment", "web", namespace)["spec"]
+    close_node(kubernetes, kubelet)  # however late the kill comes, its rollout is under way
     hand = subprocess.Popen([sys.executable, "-c", program])
     kubernetes.until(lambda: RESTARTED_AT in template(kubernetes, namespace))
     os.kill(hand.pid, signal.SIGKILL)

@@ -19,7 +19,7 @@ from tests.e2e.world import alert, body_of
 from tests.kubernetes_access import Refused
 from tests.live_kubelet import Kubelet
 from tests.remedy import scenes
-from tests.respond.hand_scene import act, context, everything, ready, run, sick
+from tests.respond.hand_scene import act, context, everything, followed, ready, run, sick
 
 IGNORE = {"selfheal/ignore": "true"}
 OPTIONS = {
@@ -44,9 +44,7 @@ def system(kubernetes):
     """A sick Deployment in kube-system, where nobody runs it; its name."""
     name = "web-%s" % uuid.uuid4().hex[:8]
     kubernetes.create(manifests.deployment("kube-system", name, image="bad:crash"))
-    kubernetes.until(
-        lambda: kubernetes.find("Pod", "kube-system", labelSelector="app=%s" % name)
-    )
+    followed(kubernetes, "kube-system", name)
     yield name
     with contextlib.suppress(Refused):
         kubernetes.delete("Deployment", name, "kube-system")
@@ -81,6 +79,13 @@ def try_all(ctx, namespace, name, **more):
         found[action] = answer["reason"] if ok else answer["error"]
         assert not ok or answer["outcome"] == "refused", (action, answer)
     return found
+
+
+def are_annotated_out(replica_sets):
+    """Whether the controller has handed the annotation of its Deployment on to all of them."""
+    return all(
+        IGNORE.items() <= one["metadata"].get("annotations", {}).items() for one in replica_sets
+    )
 
 
 def test_nothing_in_a_system_namespace(tmp_path, kubernetes, system):
@@ -120,6 +125,7 @@ def test_nothing_that_is_annotated_out(tmp_path, kubernetes, namespace, web, mar
         kubernetes.patch("Namespace", namespace, "", change)
     elif marked == "Deployment":
         kubernetes.patch("Deployment", "web", namespace, change)
+        kubernetes.until(lambda: are_annotated_out(kubernetes.find("ReplicaSet", namespace)))
     else:
         kubernetes.patch("Deployment", "web", namespace, {"spec": {"paused": True}})
         kubernetes.patch("Deployment", "web", namespace, {"spec": {"template": change}})

@@ -251,7 +251,7 @@ def test_two_who_acknowledge_at_the_same_time_are_one(world):
 
     def work(name):
         ctx = scene.context(world.url, world.clock, **world.sections)
-        start.wait(60)
+        start.wait(180)
         results.append(acknowledge.acknowledge(ctx, "inc-1", who=name))
         ctx.close()
 
@@ -273,7 +273,7 @@ def test_housekeepers_at_the_same_time_tell_each_rung_once(world):
 
     def work():
         ctx = scene.context(world.url, world.clock, **world.sections)
-        start.wait(60)
+        start.wait(180)
         ladder.climb(ctx)
         ctx.close()
 
@@ -310,7 +310,7 @@ def test_with_the_store_down_the_first_rung_is_told_all_the_same(world, tmp_path
 
 def test_with_the_store_down_a_mail_is_a_mail_whatever_failed(world, tmp_path):
     (tmp_path / "none").write_text("no directory")
-    notify = {"email": world.mail.settings()}
+    notify = {"email": world.mail.settings(timeout_s=60)}
     database = {"url": "sqlite:///%s/none/x.db" % tmp_path}
     ctx = Context(Config({"database": database, "notify": notify}), clock=world.clock)
     result = escalate.report_failure(ctx, "a <b>\r\nBcc: x@y.example\n", "ended \x00", "")

@@ -23,7 +23,9 @@ class Thread(Life):
     def __init__(self, made, slack, pagerduty):
         super().__init__(made.ctx, made.clock, made.bus)
         self.slack, self.pagerduty = slack, pagerduty
-        notify = {"slack": slack.by_token(timeout_s=60), "pagerduty": pagerduty.settings()}
+        notify = {
+            "slack": slack.by_token(timeout_s=60), "pagerduty": pagerduty.settings(timeout_s=60)
+        }
         made.ctx.config.values.update(notify=notify, escalation={"ladder": LADDER})
 
     def minute(self):

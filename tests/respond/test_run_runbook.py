@@ -222,7 +222,7 @@ def test_two_hands_at_once_never_carry_out_anothers_choice(ctx, tmp_path):
     for hand in hands:
         hand.start()
     for hand in hands:
-        hand.join(60)
+        hand.join(180)
     assert set(ended) == set(made) and "done" in ended.values()
     for name, path in made.items():
         assert path.exists() == (ended[name] == "done"), ended

@@ -113,7 +113,7 @@ def ctx(tmp_path, kubernetes, namespace, prometheus):
         tmp_path,
         values={
             "kubernetes": kubernetes.target(namespace, settle_s=0, max_replicas=3),
-            "prometheus": {"url": prometheus.url},
+            "prometheus": {"url": prometheus.url, "timeout_s": 60},
             "resolver": {"safe_mode": False},
             **scenes.UNBOUNDED,
         },
@@ -191,6 +191,6 @@ def test_a_metric_that_is_not_one_value_scales_nothing(ctx, namespace, query, er
 def test_two_looks_at_once_are_one(kubernetes, namespace, ctx):
     kubernetes.create(manifests.deployment(namespace, "web", "good:1", 1))
     key = "scale_by_metric:/Deployment %s/web" % namespace
-    assert locks.acquire(ctx.store, key, "another", 60)
+    assert locks.acquire(ctx.store, key, "another", 3600)
     with pytest.raises(Conflict):
         k8s_scale_by_metric(ctx, namespace, "web", "vector(40)", 30, 10)

@@ -228,7 +228,7 @@ def test_what_is_to_end_must_be_named_and_there(ctx):
 def test_list_tells_whose_they_are_and_what_they_mute(ctx, server):
     scene.incident(ctx.store)
     ours = silences.silence_create(ctx, "alertname=Disk,instance=web1", 30, incident_id="inc-1")
-    theirs = server.silence("instance", "web4", seconds=60)
+    theirs = server.silence("instance", "web4", seconds=600)
     found = silences.silence_list(ctx)
     assert [one["silence_id"] for one in found["silences"]] == [theirs, ours["silence_id"]]
     assert [one["is_ours"] for one in found["silences"]] == [False, True]

@@ -236,7 +236,7 @@ def test_two_who_follow_at_once_post_each_letter_once(desk, url):
 
     def work():
         ctx = desk.open()
-        start.wait(10)
+        start.wait(180)
         counts.append(ticketing.follow(ctx, "inc-1"))
         ctx.close()
 
@@ -244,7 +244,7 @@ def test_two_who_follow_at_once_post_each_letter_once(desk, url):
     for worker in workers:
         worker.start()
     for worker in workers:
-        worker.join(60)
+        worker.join(180)
     assert sorted(counts) == [0, 0, 0, 4]
     desk.work()
     assert desk.headings() == ["Decision", "Remediation started", "Verified"]

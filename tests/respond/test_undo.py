@@ -15,7 +15,8 @@ from selfheal.respond.analyze import analyze_incident
 from selfheal.respond.decide import determine_response_strategy
 from selfheal.respond.remediate import remediate, undo_remediation
 from selfheal.respond.verify import verify_resolution
-from tests.remedy import scenes, web
+from tests import web
+from tests.remedy import scenes
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from selfheal.respond.analyze import analyze_incident
 from selfheal.respond.decide import determine_response_strategy
 from selfheal.respond.remediate import remediate
 from selfheal.respond.verify import verify_resolution
-from tests.remedy import scenes, web
+from tests import web
+from tests.remedy import scenes
 
 
 @pytest.fixture

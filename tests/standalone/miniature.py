@@ -124,7 +124,7 @@ ACTIONS: Dict[str, str] = {
     "slow": """\
   path: {type: string, required: true}
   apart: {type: boolean}
-  timeout: {default: 60}""",
+  timeout: {default: 600}""",
     "ingest": "  payload: {type: object, required: true}",
     "surroundings": "",
 }

@@ -78,7 +78,7 @@ def command(mini: Miniature, capsys: pytest.CaptureFixture[str]) -> Command:
                 "--home",
                 str(mini.home),
                 "--timeout",
-                "60",
+                "600",
             ]
         )
         printed = capsys.readouterr()

@@ -20,7 +20,7 @@ from tests.standalone.miniature import Miniature, eventually, is_alive
 def call(tmp_path: Path) -> Any:
     pack = Miniature(tmp_path)
 
-    def build(function: str, timeout_s: int = 60, **parameters: Any) -> runner.Call:
+    def build(function: str, timeout_s: int = 600, **parameters: Any) -> runner.Call:
         return runner.Call(
             execution_id="5f0000000000000000000001",
             pack_ref="mini",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from standalone import sensor_service
 from standalone.sensor_service import SensorService, UnknownSensor
 from tests.standalone.miniature import Heard, Miniature, eventually
 
@@ -57,7 +58,11 @@ def test_actions_lib_is_not_importable_from_a_sensor(mini: Miniature) -> None:
     assert any("No module named 'minilib'" in each["line"] for each in heard.of("sensor_output"))
 
 
-def test_sensor_that_dies_is_tried_twice_more_and_told_of_each_time(mini: Miniature) -> None:
+def test_sensor_that_dies_is_tried_twice_more_and_told_of_each_time(
+    mini: Miniature, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # To begin alone may take longer than ten seconds, which would count as a good life.
+    monkeypatch.setattr(sensor_service, "GOOD_START_S", 600.0)
     heard = Heard()
     with mini.engine(on_event=heard) as engine:
         service = SensorService(engine, respawn_delay_s=0.01)
@@ -75,7 +80,10 @@ def test_sensor_that_dies_is_tried_twice_more_and_told_of_each_time(mini: Miniat
     assert [(each["id"], each["exit_code"]) for each in payloads] == [("DyingSensor", 1)] * 3
 
 
-def test_stopped_sensor_cleans_up_and_is_not_an_exit(mini: Miniature) -> None:
+def test_stopped_sensor_cleans_up_and_is_not_an_exit(
+    mini: Miniature, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensor_service, "STOP_S", 180.0)  # it is killed after that
     heard = Heard()
     with mini.engine(on_event=heard, sensors=["CountingSensor"]):
         heard.wait_for("sensor_output", 2)

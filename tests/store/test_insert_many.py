@@ -37,7 +37,13 @@ def test_no_rows_are_no_statement(store):
     assert rows_of(store) == []
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+once_per_test = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=60,
+)
+
+
+@once_per_test
 @given(texts=st.lists(STORABLE | st.sampled_from(["\\N", "\\.", "a\tb\nc\rd", "\\", '"', "'"])),
        at=st.floats(allow_nan=False, allow_infinity=False))
 @pytest.mark.parametrize("kind", scene.BOTH)
@@ -51,7 +57,7 @@ def test_every_text_and_number_comes_back_as_it_went_in(kind, tmp_path_factory, 
     assert rows_of(store) == rows
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@once_per_test
 @given(
     texts=st.lists(
         STORABLE | st.sampled_from(["", "NULL", "null", "{}", "a,b", "\\", '"', '\\"']), min_size=1

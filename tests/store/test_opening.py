@@ -114,6 +114,7 @@ def test_migration_that_fails_leaves_nothing_behind(url, more_migrations):
 
 
 def _open(url, start, answers):
+    dialects.BUSY_TIMEOUT_S = 180.0  # the last of them waits for all others, on a slow disk as well
     start.wait(180)
     try:
         store = open_store(url)
@@ -220,7 +221,8 @@ def used_by_another(tmp_path):
     other.close()
 
 
-def test_switch_to_wal_waits_for_who_uses_the_new_file(tmp_path, used_by_another):
+def test_switch_to_wal_waits_for_who_uses_the_new_file(tmp_path, used_by_another, monkeypatch):
+    monkeypatch.setattr(dialects, "BUSY_TIMEOUT_S", 180.0)
     opened = []
     opener = threading.Thread(
         target=lambda: opened.append(open_store(scene.store_url("sqlite", tmp_path, is_empty=True)))

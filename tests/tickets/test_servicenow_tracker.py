@@ -272,7 +272,10 @@ HOSTILE = st.text(
 
 
 @given(text=HOSTILE, title=HOSTILE, fingerprint=HOSTILE)
-@how(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@how(
+    max_examples=40, deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 def test_text_from_outside_is_only_text(servicenow_stub, text, title, fingerprint):
     mine = tracker(servicenow_stub)
     body = (document.text(text), document.code(text + "[code]<script>[/code]"))

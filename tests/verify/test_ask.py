@@ -11,12 +11,13 @@ from selfheal.exceptions import InvalidInput
 from selfheal.incidents import registry
 from selfheal.verify import ask
 from selfheal.verify.model import parse_checks
-from tests import live_alertmanager, live_server
-from tests.remedy import scenes, web
+from tests import live_alertmanager, web
+from tests.remedy import scenes
 
 
 @pytest.fixture
-def ctx(tmp_path):
+def ctx(tmp_path, monkeypatch):
+    monkeypatch.setattr(ask, "_TIMEOUT_S", 600.0)  # longer than a slow machine stands still
     context = scenes.context_for(tmp_path)
     yield context
     context.close()
@@ -33,7 +34,7 @@ def look_at(ctx, incident_id, *checks):
 
 
 def with_target(ctx, section, url):
-    ctx.config.values[section] = {"url": url}
+    ctx.config.values[section] = {"url": url, "timeout_s": 600}
 
 
 def eventually(condition, seconds=180.0):
@@ -60,16 +61,16 @@ def test_a_url_is_healthy_by_status_and_content(ctx, site):
 
 def test_what_cannot_be_asked_is_unknown_and_not_healthy(ctx, site):
     incident_id = scenes.add_incident(ctx.store, source="alertmanager")
-    dead = "http://127.0.0.1:%d" % live_server.free_port()
-    with_target(ctx, "alertmanager", dead)
-    with_target(ctx, "prometheus", dead)
-    looks = look_at(
-        ctx,
-        incident_id,
-        {"alert": "resolved"},
-        {"http": {"url": dead}},
-        {"prometheus": {"query": "up", "expect": "empty"}},
-    )
+    with web.nobody() as dead:
+        with_target(ctx, "alertmanager", dead)
+        with_target(ctx, "prometheus", dead)
+        looks = look_at(
+            ctx,
+            incident_id,
+            {"alert": "resolved"},
+            {"http": {"url": dead}},
+            {"prometheus": {"query": "up", "expect": "empty"}},
+        )
     assert [(look.healthy, look.is_known) for look in looks] == [(False, False)] * 3
     assert all(look.answer.startswith("could not be asked: ") for look in looks)
 
@@ -131,7 +132,7 @@ def test_an_alert_raised_by_hand_is_not_proven_gone_by_an_alertmanager_that_neve
 
 
 def test_the_alert_of_a_real_alertmanager(ctx, tmp_path):
-    with live_alertmanager.Alertmanager(tmp_path / "am") as server:
+    with live_alertmanager.Alertmanager(tmp_path / "am", resolve_timeout="1h") as server:
         with_target(ctx, "alertmanager", server.url)
         alert = {"labels": {"alertname": "ServiceDown", "service": "shop"}, "annotations": {}}
         server.post_alerts([alert])

@@ -10,7 +10,7 @@ from selfheal.verify import alert, ask
 from selfheal.verify.model import parse_checks
 from selfheal.workloads.subject import subject_of
 from tests import kubernetes_manifests as manifests
-from tests import live_server
+from tests import web
 from tests.live_kubelet import Kubelet
 from tests.remedy import scenes
 
@@ -161,10 +161,10 @@ def test_what_may_not_be_asked_is_unknown_and_never_well(
 
 
 def test_an_api_that_is_down_is_unknown(tmp_path):
-    dead = "https://127.0.0.1:%d" % live_server.free_port()
-    ctx = scenes.context_for(tmp_path, values={"kubernetes": {"url": dead, "token": "t"}})
-    seen = look_at(ctx, incident_for(ctx, "shop"))
-    ctx.close()
+    with web.nobody("https") as dead:
+        ctx = scenes.context_for(tmp_path, values={"kubernetes": {"url": dead, "token": "t"}})
+        seen = look_at(ctx, incident_for(ctx, "shop"))
+        ctx.close()
     assert (seen.healthy, seen.is_known) == (False, False)
 
 

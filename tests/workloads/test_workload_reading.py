@@ -104,7 +104,7 @@ def test_workload_is_seen_with_what_it_controls_and_nothing_else(
     health = reading.health(seen)
     assert (health.desired, health.ready, health.available, health.updated) == (3, 3, 3, 3)
     assert health.is_settled and health.words == "3 of 3 available, 3 ready, 3 up to date"
-    assert 0 < seen.at - health.steady_since < 60
+    assert 0 < seen.at - health.steady_since < 600
     objects = [seen.workload, *seen.pods]
     assert protect.why_not(seen.ref, protect.Protection(), seen.namespace, objects) == ""
 
@@ -123,6 +123,8 @@ SICK = {
 def test_sick_deployment_is_told_by_its_cause_until_it_is_healed(
     kubernetes, client, namespace, kubelet, image
 ):
+    if image == "bad:flap":  # while it runs it is well after settle_s, which may pass in a look
+        client = client_of(kubernetes, namespace, settle_s=600)
     kubernetes.create(manifests.deployment(namespace, image=image, replicas=2))
 
     kubernetes.until(lambda: cause_of(client, ref(namespace)) == SICK[image])
@@ -188,7 +190,10 @@ def test_rollout_that_breaks_a_workload_is_blamed(kubernetes, client, namespace,
         kubelet.add_node("node-b")
         made = manifests.daemonset(namespace, kubelet.selector, "web")
     kubernetes.create(made)
-    kubernetes.until(lambda: is_well(client, of))
+    wanted = 2 if kind == "DaemonSet" else 3  # its controller may see the second node later
+    kubernetes.until(
+        lambda: is_well(client, of) and reading.health(reading.look(client, of)).desired == wanted
+    )
     broken = {"containers": [{"name": "main", "image": "bad:crash"}]}
     kubernetes.patch(kind, "web", namespace, {"spec": {"template": {"spec": broken}}})
 
@@ -205,6 +210,8 @@ def test_restart_of_a_sick_workload_is_not_blamed(kubernetes, client, namespace,
     kubernetes.patch("Deployment", "web", namespace, change)
 
     kubernetes.until(lambda: len(reading.look(client, ref(namespace)).revisions) == 2)
+    # Of both: the old pod and that of the new mark.
+    kubernetes.until(lambda: reading.health(reading.look(client, ref(namespace))).sick == 2)
     kubernetes.until(lambda: cause_of(client, ref(namespace)) == "PodCrashLooping")
     assert "RolloutBroken" not in types_of(client, ref(namespace))
 
