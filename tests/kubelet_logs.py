@@ -73,7 +73,10 @@ class LogServer:
         self._server.daemon_threads = True
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, str(Path(certificate).parent / "key.pem"))
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        # A client that stands still in its handshake holds up its own thread only.
+        self._server.socket = context.wrap_socket(
+            self._server.socket, server_side=True, do_handshake_on_connect=False
+        )
         self.port = self._server.server_address[1]
         threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
